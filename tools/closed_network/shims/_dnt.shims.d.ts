@@ -1,0 +1,3 @@
+import DenoNamespace = Deno;
+export { DenoNamespace as Deno };
+export declare const dntGlobalThis: typeof globalThis;
