@@ -1,0 +1,47 @@
+/** Files -> one config: decode, parse, merge, resolve. */
+import type { ConfigSettings, MasqConfig } from "./config.ts";
+import { decodeConfig } from "./decode.ts";
+import { mergeSettings } from "./merge.ts";
+import { parseConfig } from "./parse_config.ts";
+import { ConfigError, type ConfigProblem } from "./problem.ts";
+import { type ConfigOptions, resolveConfig } from "./resolve_config.ts";
+
+/** A config file as it was read. */
+export interface ConfigFile {
+  /** Its path, as messages show it. */
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** A good config and what is odd about it. */
+export interface LoadedConfig {
+  readonly config: MasqConfig;
+  readonly warnings: readonly ConfigProblem[];
+}
+
+/**
+ * Makes one config of all files; no file at all gives the defaults.
+ *
+ * @throws {ConfigError} A file is bad, which makes the whole set bad; it carries every error and warning.
+ */
+export function loadConfig(files: readonly ConfigFile[], options: ConfigOptions): LoadedConfig {
+  const problems: ConfigProblem[] = [];
+  const settings: ConfigSettings[] = [];
+  for (const { name, bytes } of files) {
+    try {
+      const parsed = parseConfig(decodeConfig(bytes), name);
+      settings.push(parsed.settings);
+      problems.push(...parsed.problems);
+    } catch (error) {
+      problems.push({
+        severity: "error",
+        origin: { file: name, key: "" },
+        message: (error as Error).message,
+      });
+    }
+  }
+  const resolved = resolveConfig(mergeSettings(settings), options);
+  problems.push(...resolved.problems);
+  if (problems.some(({ severity }) => severity === "error")) throw new ConfigError(problems);
+  return { config: resolved.config, warnings: problems };
+}
