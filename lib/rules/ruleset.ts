@@ -1,0 +1,69 @@
+/** Config -> the rules of one IP family, as plain data that every backend writes in its own language. */
+import type { Cidr } from "../config/cidr.ts";
+import type { CidrEntry, MasqConfig, Origin } from "../config/config.ts";
+import type { IpFamily } from "../config/ip_address.ts";
+import { LINK_LOCAL } from "../config/link_local.ts";
+import type { PortRange } from "../config/port_range.ts";
+
+/** What a rule does with a packet: leave its source address, or replace it by the node's. */
+export type Target = "RETURN" | "MASQUERADE";
+
+/** Which packets a rule is for. No destination means all. */
+export interface Match {
+  readonly destination?: Cidr;
+}
+
+/** One rule of the agent's chain; the first that matches decides. */
+export interface Rule {
+  readonly match: Match;
+  readonly target: Target;
+  /** What stands beside the rule in the kernel. An interface: other tools search for it. */
+  readonly comment: string;
+  /** The setting that the rule comes from. */
+  readonly origin: Origin;
+}
+
+/** How packets are masqueraded, for all rules alike. */
+export interface MasqueradeOptions {
+  /** Take source ports at random, unguessably: `--random-fully` in iptables, `fully-random` in nftables. */
+  readonly randomFully: boolean;
+  /** Source ports to use, evenly; empty means that the kernel chooses. */
+  readonly toPorts: readonly PortRange[];
+}
+
+/** The rules of one family, in the order in which they apply. */
+export interface Ruleset {
+  readonly family: IpFamily;
+  readonly rules: readonly Rule[];
+  readonly masquerade: MasqueradeOptions;
+}
+
+/** The comments of upstream's rules and of CCE's, byte for byte. */
+const COMMENTS = {
+  masqueradeCidr: "ip-masq-agent: specific outbound traffic is subject to MASQUERADE",
+  local: "ip-masq-agent: local traffic is not subject to MASQUERADE",
+  outbound: "ip-masq-agent: outbound traffic is subject to MASQUERADE (must be last in chain)",
+} as const;
+
+const LINK_LOCAL_KEY = { IPv4: "masqLinkLocal", IPv6: "masqLinkLocalIPv6" } as const;
+const OUTBOUND_KEY = { IPv4: "masqOutBound", IPv6: "masqOutBoundIPv6" } as const;
+
+/** Builds the rules of one family: forced destinations, link-local, exempt destinations, everything else. */
+export function buildRuleset(family: IpFamily, config: MasqConfig, masquerade: MasqueradeOptions): Ruleset {
+  const perCidr = (entries: readonly CidrEntry[], target: Target, comment: string): Rule[] =>
+    entries
+      .filter(({ cidr }) => cidr.family === family)
+      .map(({ cidr, origin }) => ({ match: { destination: cidr }, target, comment, origin }));
+
+  const rules = perCidr(config.masqueradeCidrs, "MASQUERADE", COMMENTS.masqueradeCidr);
+  if (!config.masqLinkLocal[family]) {
+    const entry = { cidr: LINK_LOCAL[family], origin: { key: LINK_LOCAL_KEY[family] } };
+    rules.push(...perCidr([entry], "RETURN", COMMENTS.local));
+  }
+  for (const rule of perCidr(config.nonMasqueradeCidrs, "RETURN", COMMENTS.local)) rules.push(rule);
+  if (config.masqOutbound[family]) {
+    const origin = { key: OUTBOUND_KEY[family] };
+    rules.push({ match: {}, target: "MASQUERADE", comment: COMMENTS.outbound, origin });
+  }
+  return { family, rules, masquerade };
+}
