@@ -1,0 +1,52 @@
+/** The port through which the agent reaches the kernel's rules. */
+import type { IpFamily } from "../config/ip_address.ts";
+import type { Ruleset } from "../rules/ruleset.ts";
+
+/** One way in which the kernel differs from what is wanted, in words for a log line. */
+export interface Drift {
+  readonly kind:
+    | "chain-missing"
+    | "chain-differs"
+    | "jump-missing"
+    | "jump-duplicate"
+    | "jump-condition";
+  readonly detail: string;
+}
+
+/** What a sync has to do. Made by reading only; applying it is a separate step. */
+export interface SyncPlan {
+  readonly family: IpFamily;
+  /** Empty where the kernel already has what is wanted. */
+  readonly drift: readonly Drift[];
+  /** True where neither chain nor jump of ours stood: a first start rather than a repair. */
+  readonly fresh: boolean;
+  /** The transaction's text, for the backend and for verbose logs. Empty where there is no drift. */
+  readonly transaction: string;
+  /** What stands and what is wanted, one rule a line, for people. Empty where there is no drift. */
+  readonly standing: readonly string[];
+  readonly wanted: readonly string[];
+}
+
+/** Reads and writes the rules of one family. Holds no policy: that is in the ruleset. */
+export interface Backend {
+  readonly family: IpFamily;
+  /** Names the tool and its version once they are known, such as `iptables-restore v1.8.9 (nf_tables)`. */
+  describe(): string;
+  /**
+   * Compares the kernel with `ruleset`. Runs reading commands only.
+   *
+   * @throws {BackendError} The kernel's rules can't be read.
+   */
+  plan(ruleset: Ruleset): Promise<SyncPlan>;
+  /**
+   * Makes the kernel what the plan wants, in one transaction: all of it, or nothing.
+   *
+   * @throws {BackendError} The kernel or the tool refused.
+   */
+  apply(plan: SyncPlan): Promise<void>;
+}
+
+/** A tool that failed: the message says which, how, and where it is plain what to do. */
+export class BackendError extends Error {
+  override readonly name = "BackendError";
+}

@@ -1,0 +1,144 @@
+/** Rules through iptables-restore, of whichever variant (nft or legacy). */
+import type { ChainName } from "../../config/chain_name.ts";
+import type { IpFamily } from "../../config/ip_address.ts";
+import type { Ruleset } from "../../rules/ruleset.ts";
+import type { CommandName, CommandResult, CommandRunner } from "../../system/command_runner.ts";
+import { type Backend, BackendError, type SyncPlan } from "../backend.ts";
+import { type Capabilities, expandRuleset, formatChainRule, quoteWord } from "./chain_rule.ts";
+import { compare } from "./compare.ts";
+import { parseListing, type Standing } from "./listing.ts";
+import { formatJump, formatReadText, formatWriteText } from "./restore_text.ts";
+import { capabilitiesOf, parseIptablesVersion } from "./version.ts";
+
+/** Which of the host's iptables to use: the one that has the plain name, or one variant. */
+export type IptablesProgram = "iptables" | "iptables-nft" | "iptables-legacy";
+
+const COMMANDS: Readonly<Record<IptablesProgram, Readonly<Record<IpFamily, CommandName>>>> = {
+  "iptables": { IPv4: "iptables-restore", IPv6: "ip6tables-restore" },
+  "iptables-nft": { IPv4: "iptables-nft-restore", IPv6: "ip6tables-nft-restore" },
+  "iptables-legacy": { IPv4: "iptables-legacy-restore", IPv6: "ip6tables-legacy-restore" },
+};
+
+/** Keep what is not mentioned; wait up to 5 seconds for another program's lock. */
+const RESTORE_ARGS = ["--noflush", "-w", "5"];
+
+/** One family's chain and jump in the nat table. Remembers only what the installed iptables is. */
+export class IptablesBackend implements Backend {
+  readonly family: IpFamily;
+  readonly #chainName: ChainName;
+  readonly #runner: CommandRunner;
+  readonly #command: CommandName;
+  #installed: { readonly description: string; readonly capabilities: Capabilities } | undefined;
+
+  constructor(
+    family: IpFamily,
+    chainName: ChainName,
+    runner: CommandRunner,
+    program: IptablesProgram = "iptables",
+  ) {
+    this.family = family;
+    this.#chainName = chainName;
+    this.#runner = runner;
+    this.#command = COMMANDS[program][family];
+  }
+
+  describe(): string {
+    return this.#installed?.description ?? this.#command;
+  }
+
+  async plan(ruleset: Ruleset): Promise<SyncPlan> {
+    const { capabilities } = this.#installed ??= await this.#probe();
+    const wanted = expandRuleset(ruleset, capabilities);
+    const standing = await this.#read();
+    const { drift, changes } = compare(standing, wanted, this.#chainName);
+    const fresh = standing.chain === undefined && standing.jumps.length === 0;
+    if (drift.length === 0) {
+      return { family: this.family, drift, fresh, transaction: "", standing: [], wanted: [] };
+    }
+    return {
+      family: this.family,
+      drift,
+      fresh,
+      transaction: formatWriteText(this.#chainName, changes),
+      standing: this.#standingLines(standing),
+      wanted: [
+        `-A POSTROUTING ${formatJump(this.#chainName)}`,
+        ...wanted.map((rule) => `-A ${this.#chainName} ${formatChainRule(rule)}`),
+      ],
+    };
+  }
+
+  async apply({ transaction }: SyncPlan): Promise<void> {
+    const result = await this.#run(RESTORE_ARGS, transaction);
+    if (result.code !== 0) throw this.#failure("write", result, transaction);
+  }
+
+  #standingLines({ chain, jumps }: Standing): string[] {
+    return [
+      ...jumps.map(({ words }) => `-A POSTROUTING ${words.map(quoteWord).join(" ")}`),
+      ...(chain ?? []).map(({ words }) => `-A ${this.#chainName} ${words.map(quoteWord).join(" ")}`),
+    ];
+  }
+
+  async #probe(): Promise<{ description: string; capabilities: Capabilities }> {
+    const result = await this.#run(["--version"]);
+    if (result.code !== 0) throw this.#failure("ask for the version", result);
+    try {
+      return {
+        description: result.stdout.trim(),
+        capabilities: capabilitiesOf(parseIptablesVersion(result.stdout)),
+      };
+    } catch (error) {
+      throw new BackendError(`${this.#command} --version: ${(error as Error).message}`);
+    }
+  }
+
+  async #read(): Promise<Standing> {
+    const input = formatReadText(this.#chainName);
+    const result = await this.#run(RESTORE_ARGS, input);
+    // A chain that does not exist ends the command with an error, after it printed POSTROUTING.
+    if (result.code !== 0 && !/^-P POSTROUTING /m.test(result.stdout)) {
+      throw this.#failure("read", result, input);
+    }
+    return parseListing(result.stdout, this.#chainName);
+  }
+
+  async #run(args: readonly string[], input?: string): Promise<CommandResult> {
+    try {
+      return await this.#runner.run({
+        name: this.#command,
+        args,
+        ...(input !== undefined && { input }),
+      });
+    } catch (error) {
+      // Another version may be installed by the time of the next try.
+      this.#installed = undefined;
+      throw new BackendError(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #failure(action: string, { code, stderr }: CommandResult, input?: string): BackendError {
+    this.#installed = undefined;
+    const said = stderr.trim().split("\n").map((line) => line.trim()).filter((line) =>
+      line !== "" && !line.startsWith("Try `")
+    ).join("; ");
+    const number = Number(/line:? (\d+)/i.exec(stderr)?.[1]);
+    const line = input?.split("\n")[number - 1];
+    return new BackendError(
+      `${this.#command} cannot ${action} the rules: exit code ${code}: ${said || "no message"}` +
+        (line ? `: line ${number} was: ${line}` : "") + hint(code, stderr),
+    );
+  }
+}
+
+/** What to do about the failures that a person can do something about. */
+function hint(code: number, stderr: string): string {
+  if (/permission denied|operation not permitted|you must be root/i.test(stderr)) {
+    return ": run the agent as root, or with the capabilities NET_ADMIN and NET_RAW";
+  }
+  if (code === 4) return ": another program holds the xtables lock; this is tried again";
+  if (/table does not exist|can't initialize/i.test(stderr)) {
+    return ": load the kernel's nat table (modprobe iptable_nat or ip6table_nat)";
+  }
+  return "";
+}

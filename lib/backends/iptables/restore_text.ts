@@ -1,0 +1,53 @@
+/** What standard input of iptables-restore has to say, for reading and for writing. */
+import type { ChainName } from "../../config/chain_name.ts";
+import { type ChainRule, formatChainRule, quoteWord } from "./chain_rule.ts";
+import type { StandingJump } from "./listing.ts";
+
+/** The comment of the jump, byte for byte upstream's. Other tools search for it. */
+function jumpComment(chainName: ChainName): string {
+  return "ip-masq-agent: ensure nat POSTROUTING directs all non-LOCAL destination traffic to our custom " +
+    `${chainName} chain`;
+}
+
+/** The jump from POSTROUTING to our chain, without `-A POSTROUTING`. */
+export function formatJump(chainName: ChainName): string {
+  const comment = quoteWord(jumpComment(chainName));
+  return `-m comment --comment ${comment} -m addrtype ! --dst-type LOCAL -j ${chainName}`;
+}
+
+/** Whether a standing jump is spelled as we would, comment included. */
+export function isOurSpelling(jump: StandingJump, chainName: ChainName): boolean {
+  return jump.words.map(quoteWord).join(" ") === formatJump(chainName);
+}
+
+/**
+ * A text that makes iptables-restore list both chains and change nothing. One process reads what two calls of
+ * `iptables -S` would. POSTROUTING comes first: where only its listing is printed, our chain does not exist.
+ */
+export function formatReadText(chainName: ChainName): string {
+  return ["*nat", "-S POSTROUTING", `-S ${chainName}`, "COMMIT", ""].join("\n");
+}
+
+/** The changes of one transaction. */
+export interface Changes {
+  /** Rules that replace the whole chain, undefined to leave it as it is. */
+  readonly chain: readonly ChainRule[] | undefined;
+  /** Jumps to remove. */
+  readonly removeJumps: readonly StandingJump[];
+  /** Whether to append our jump. */
+  readonly addJump: boolean;
+}
+
+/**
+ * One transaction for `iptables-restore --noflush`. Declaring our chain creates or flushes it; nothing else is
+ * declared, so nothing else is flushed.
+ */
+export function formatWriteText(chainName: ChainName, { chain, removeJumps, addJump }: Changes): string {
+  const lines = ["*nat"];
+  if (chain !== undefined) lines.push(`:${chainName} - [0:0]`);
+  for (const { words } of removeJumps) lines.push(`-D POSTROUTING ${words.map(quoteWord).join(" ")}`);
+  if (addJump) lines.push(`-A POSTROUTING ${formatJump(chainName)}`);
+  for (const rule of chain ?? []) lines.push(`-A ${chainName} ${formatChainRule(rule)}`);
+  lines.push("COMMIT", "");
+  return lines.join("\n");
+}
