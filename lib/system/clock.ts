@@ -1,0 +1,27 @@
+/** Time, so that tests can have their own. */
+
+/** The port: tells the time and waits. */
+export interface Clock {
+  /** Milliseconds since some moment in the past; never steps back. */
+  now(): number;
+  /** Resolves after `milliseconds`, or as soon as `signal` aborts. Never rejects. */
+  sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
+}
+
+/** The machine's clock. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+
+  sleep(milliseconds, signal) {
+    return new Promise((resolve) => {
+      if (signal.aborted) return resolve();
+      const finish = () => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", finish);
+        resolve();
+      };
+      const timer = setTimeout(finish, milliseconds);
+      signal.addEventListener("abort", finish);
+    });
+  },
+};

@@ -1,0 +1,118 @@
+/** Runs the few commands that the agent may run. The only seam to processes. */
+
+/** The commands that tools/permissions lets the program run. */
+export type CommandName = `${"iptables" | "ip6tables"}${"" | "-nft" | "-legacy"}-restore` | "nft";
+
+/** One run of a command. */
+export interface Command {
+  readonly name: CommandName;
+  readonly args: readonly string[];
+  /** Text for standard input; none where undefined. */
+  readonly input?: string;
+}
+
+/** How a command ended. */
+export interface CommandResult {
+  /** Exit code; 128 plus the signal's number where a signal ended it. */
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The port: runs a command to its end. */
+export interface CommandRunner {
+  /**
+   * @throws {CommandNotFoundError} No folder has the command.
+   * @throws {CommandTimeoutError} It did not end in time and was killed.
+   * @throws {Error} It could not be started.
+   */
+  run(command: Command): Promise<CommandResult>;
+}
+
+/** A command that is in none of the folders. */
+export class CommandNotFoundError extends Error {
+  override readonly name = "CommandNotFoundError";
+
+  constructor(command: CommandName) {
+    super(`Cannot find ${command} in ${SEARCH_FOLDERS.join(", ")}: install the package "iptables"`);
+  }
+}
+
+/** A command that was killed because it took too long. */
+export class CommandTimeoutError extends Error {
+  override readonly name = "CommandTimeoutError";
+
+  constructor(command: CommandName, milliseconds: number) {
+    super(`${command} did not end within ${milliseconds / 1000}s and was killed`);
+  }
+}
+
+/** Where commands are looked for, in this order: the administrator's folders of PATH, but never PATH itself. */
+const SEARCH_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/** Milliseconds after which a command is killed: well over the 5 s that it may wait for the lock. */
+const TIME_LIMIT_MS = 30_000;
+
+/** Runs commands as child processes with an empty environment but `LC_ALL=C`, by absolute path, through no shell. */
+export class ChildProcessRunner implements CommandRunner {
+  /** Where a command was found last time. */
+  readonly #folders = new Map<CommandName, string>();
+  readonly #timeLimitMs: number;
+
+  /** @param timeLimitMs Milliseconds that a command may take. */
+  constructor(timeLimitMs = TIME_LIMIT_MS) {
+    this.#timeLimitMs = timeLimitMs;
+  }
+
+  async run(command: Command): Promise<CommandResult> {
+    const child = this.#spawn(command);
+    let timedOut = false;
+    const timer = setTimeout(() => {
+      timedOut = true;
+      child.kill("SIGKILL");
+    }, this.#timeLimitMs);
+    try {
+      // Reading starts before writing: a child that prints much before it reads would block for ever otherwise.
+      const output = child.output();
+      if (command.input !== undefined) await writeInput(child.stdin, command.input);
+      const { code, stdout, stderr } = await output;
+      if (timedOut) throw new CommandTimeoutError(command.name, this.#timeLimitMs);
+      const decoder = new TextDecoder();
+      return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #spawn({ name, args, input }: Command): Deno.ChildProcess {
+    const known = this.#folders.get(name);
+    for (const folder of known === undefined ? SEARCH_FOLDERS : [known, ...SEARCH_FOLDERS]) {
+      try {
+        const child = new Deno.Command(`${folder}/${name}`, {
+          args: [...args],
+          clearEnv: true,
+          env: { LC_ALL: "C" },
+          stdin: input === undefined ? "null" : "piped",
+          stdout: "piped",
+          stderr: "piped",
+        }).spawn();
+        this.#folders.set(name, folder);
+        return child;
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+    }
+    throw new CommandNotFoundError(name);
+  }
+}
+
+/** A child that ends without reading all of its input makes the write fail; its exit code and message say why. */
+async function writeInput(stdin: WritableStream<Uint8Array>, input: string): Promise<void> {
+  const writer = stdin.getWriter();
+  try {
+    await writer.write(new TextEncoder().encode(input));
+    await writer.close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}

@@ -1,0 +1,96 @@
+/** Reads the config from the file system. */
+import { join } from "@std/path/posix/join";
+import type { ConfigFile } from "../config/load_config.ts";
+
+/** The port: gives the config's files as they are now. */
+export interface ConfigSource {
+  /** What the user named, for messages. */
+  readonly path: string;
+  /** Never throws for a file system that says no. */
+  read(): Promise<ConfigReading>;
+}
+
+/** What reading gave: the files sorted by name, none where there is none; or why something that is there can't be read. */
+export type ConfigReading =
+  | { readonly files: readonly ConfigFile[] }
+  | { readonly unreadable: string };
+
+/** In a directory, files whose name starts with this are read. */
+const FILE_PREFIX = "ip-masq";
+
+/**
+ * A regular file, or a directory of them. Links are followed, which is how the kubelet mounts a ConfigMap. Of each
+ * file at most `mostBytes` + 1 bytes are read, which is enough to see that it is too large.
+ */
+export class FileConfigSource implements ConfigSource {
+  readonly path: string;
+  readonly #mostBytes: number;
+
+  constructor(path: string, mostBytes: number) {
+    this.path = path;
+    this.#mostBytes = mostBytes;
+  }
+
+  async read(): Promise<ConfigReading> {
+    try {
+      const info = await stat(this.path);
+      if (info === undefined) return { files: [] };
+      if (info.isFile) return { files: [await this.#readFile(this.path)] };
+      if (info.isDirectory) return { files: await this.#readDirectory() };
+      return { unreadable: "it is neither a file nor a directory" };
+    } catch (error) {
+      return { unreadable: explain(error) };
+    }
+  }
+
+  async #readDirectory(): Promise<ConfigFile[]> {
+    const names: string[] = [];
+    for await (const { name } of Deno.readDir(this.path)) {
+      if (name.startsWith(FILE_PREFIX)) names.push(name);
+    }
+    const files: ConfigFile[] = [];
+    for (const name of names.sort()) {
+      const path = join(this.path, name);
+      // A link may go away between listing and reading; then it is simply no longer there.
+      if ((await stat(path))?.isFile) files.push(await this.#readFile(path));
+    }
+    return files;
+  }
+
+  async #readFile(path: string): Promise<ConfigFile> {
+    using file = await Deno.open(path);
+    const chunks: Uint8Array[] = [];
+    let total = 0;
+    while (total <= this.#mostBytes) {
+      const chunk = new Uint8Array(Math.min(65_536, this.#mostBytes + 1 - total));
+      const length = await file.read(chunk);
+      if (length === null) break;
+      chunks.push(chunk.subarray(0, length));
+      total += length;
+    }
+    const bytes = new Uint8Array(total);
+    let at = 0;
+    for (const chunk of chunks) {
+      bytes.set(chunk, at);
+      at += chunk.length;
+    }
+    return { name: path, bytes };
+  }
+}
+
+async function stat(path: string): Promise<Deno.FileInfo | undefined> {
+  try {
+    return await Deno.stat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+function explain(error: unknown): string {
+  if (error instanceof Deno.errors.NotCapable) {
+    return "this program may only read below /etc/config and /etc/ip-masq-agent: move the file there";
+  }
+  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,68 @@
+/** Log lines on standard error. The only place that knows @std/log. */
+import { BaseHandler } from "@std/log/base-handler";
+import { LogLevels } from "@std/log/levels";
+import { Logger as StdLogger, type LogRecord } from "@std/log/logger";
+
+/** The port: one call is one event is one line. */
+export interface Logger {
+  error(message: string): void;
+  warning(message: string): void;
+  info(message: string): void;
+  /** Logs only where `-v` is at least `level`; the message is not even made otherwise. */
+  verbose(level: number, message: () => string): void;
+}
+
+/** How to log. */
+export interface LoggerOptions {
+  /** `-v`. */
+  readonly verbosity: number;
+  /** `--skip_headers`: no severity and time before each line, for a journal that has its own. */
+  readonly skipHeaders: boolean;
+}
+
+/** Makes the logger that gives each line to `write`. */
+export function createLogger(
+  { verbosity, skipHeaders }: LoggerOptions,
+  write: (line: string) => void,
+): Logger {
+  const format = skipHeaders ? ({ msg }: LogRecord) => oneLine(msg) : formatRecord;
+  const std = new StdLogger("ip-masq-agent", "INFO", { handlers: [new LineHandler(format, write)] });
+  return {
+    error: (message) => void std.error(message),
+    warning: (message) => void std.warn(message),
+    info: (message) => void std.info(message),
+    verbose: (level, message) => {
+      if (verbosity >= level) std.info(message());
+    },
+  };
+}
+
+class LineHandler extends BaseHandler {
+  readonly #write: (line: string) => void;
+
+  constructor(formatter: (record: LogRecord) => string, write: (line: string) => void) {
+    super("INFO", { formatter });
+    this.#write = write;
+  }
+
+  override log(line: string): void {
+    this.#write(`${line}\n`);
+  }
+}
+
+/** A line as klog begins it, in local time: `I1121 19:28:40.208000 message`. */
+export function formatRecord(
+  { level, datetime, msg }: Pick<LogRecord, "level" | "datetime" | "msg">,
+): string {
+  const severity = level >= LogLevels.ERROR ? "E" : level >= LogLevels.WARN ? "W" : "I";
+  const pad = (number: number, digits = 2) => String(number).padStart(digits, "0");
+  const date = pad(datetime.getMonth() + 1) + pad(datetime.getDate());
+  const time = [datetime.getHours(), datetime.getMinutes(), datetime.getSeconds()].map((part) => pad(part))
+    .join(":");
+  return `${severity}${date} ${time}.${pad(datetime.getMilliseconds(), 3)}000 ${oneLine(msg)}`;
+}
+
+/** A message with line breaks would look like several events. */
+function oneLine(message: string): string {
+  return message.replace(/\r?\n/g, "; ");
+}
