@@ -1,0 +1,56 @@
+/** The flags of the agent: the one definition that parsing, help and the README share. */
+
+/** One flag, as `--name`. */
+export interface FlagDefinition {
+  readonly name: string;
+  readonly type: "boolean" | "string" | "count";
+  readonly defaultValue: string;
+  /** What help says. Flags without it are accepted for old manifests' sake and do nothing. */
+  readonly help?: string;
+}
+
+/** All flags. Those of klog have no meaning here, but existing manifests carry them. */
+export const FLAGS: readonly FlagDefinition[] = [
+  {
+    name: "config-path",
+    type: "string",
+    defaultValue: "/etc/config/ip-masq-agent",
+    help: "config file, or directory of ip-masq* files",
+  },
+  { name: "once", type: "boolean", defaultValue: "false", help: "sync once and exit" },
+  { name: "enable-ipv6", type: "boolean", defaultValue: "false", help: "look after ip6tables too" },
+  {
+    name: "masq-chain",
+    type: "string",
+    defaultValue: "IP-MASQ-AGENT",
+    help: "name of the chain in the nat table",
+  },
+  {
+    name: "nomasq-all-reserved-ranges",
+    type: "boolean",
+    defaultValue: "false",
+    help: "without nonMasqueradeCIDRs in the config, exempt all reserved ranges",
+  },
+  {
+    name: "random-fully",
+    type: "boolean",
+    defaultValue: "true",
+    help: "unguessable source ports (needs iptables 1.6.2)",
+  },
+  { name: "to-ports", type: "string", defaultValue: "", help: "source ports to use: A-B[,C-D...]" },
+  { name: "v", type: "count", defaultValue: "0", help: "log more: 2 config and rules, 4 every sync" },
+  { name: "skip_headers", type: "boolean", defaultValue: "false", help: "log without severity and time" },
+  { name: "version", type: "boolean", defaultValue: "false", help: "print the version and exit" },
+  { name: "help", type: "boolean", defaultValue: "false", help: "print this and exit" },
+  { name: "logtostderr", type: "boolean", defaultValue: "true" },
+  { name: "alsologtostderr", type: "boolean", defaultValue: "false" },
+  { name: "stderrthreshold", type: "string", defaultValue: "" },
+  { name: "log_dir", type: "string", defaultValue: "" },
+  { name: "log_file", type: "string", defaultValue: "" },
+  { name: "log_file_max_size", type: "string", defaultValue: "" },
+  { name: "log_backtrace_at", type: "string", defaultValue: "" },
+  { name: "vmodule", type: "string", defaultValue: "" },
+  { name: "add_dir_header", type: "boolean", defaultValue: "false" },
+  { name: "one_output", type: "boolean", defaultValue: "false" },
+  { name: "skip_log_headers", type: "boolean", defaultValue: "false" },
+];

@@ -1,0 +1,48 @@
+/**
+ * The program: gives the machine to {@linkcode run}, turns signals into what the agent understands, and sets the
+ * exit code.
+ *
+ * @module
+ */
+import denoJson from "./deno.json" with { type: "json" };
+import { run, type System } from "./lib/cli/run.ts";
+import { LARGEST_CONFIG } from "./lib/config/decode.ts";
+import { systemClock } from "./lib/system/clock.ts";
+import { ChildProcessRunner } from "./lib/system/command_runner.ts";
+import { FileConfigSource } from "./lib/system/config_source.ts";
+import { createLogger } from "./lib/system/logger.ts";
+
+/** Writes all of it, also to a pipe that takes a part at a time. */
+function print(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  let bytes = new TextEncoder().encode(text);
+  while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+}
+
+const stop = new AbortController();
+const reloads: (() => void)[] = [];
+// As PID 1 a process without handlers ignores or mistreats signals, so they are there from the start.
+const handlers = [
+  ["SIGTERM", () => stop.abort()],
+  ["SIGINT", () => stop.abort()],
+  ["SIGHUP", () => reloads.forEach((reload) => reload())],
+] as const;
+for (const [signal, handler] of handlers) Deno.addSignalListener(signal, handler);
+
+const printError = (text: string) => print(Deno.stderr, text);
+const system: System = {
+  clock: systemClock,
+  runner: new ChildProcessRunner(),
+  version: denoJson.version,
+  createConfigSource: (path) => new FileConfigSource(path, LARGEST_CONFIG),
+  createLogger: (options) => createLogger(options, printError),
+  printOut: (text) => print(Deno.stdout, text),
+  printError,
+  stop: stop.signal,
+  onReload: (callback) => void reloads.push(callback),
+};
+
+try {
+  Deno.exitCode = await run(Deno.args, system);
+} finally {
+  for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
+}
