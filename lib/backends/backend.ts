@@ -44,6 +44,13 @@ export interface Backend {
    * @throws {BackendError} The kernel or the tool refused.
    */
   apply(plan: SyncPlan): Promise<void>;
+  /**
+   * Plans the removal of everything of ours in this family: `transaction` and `standing` are empty where there is
+   * nothing. The plan is carried out by {@linkcode Backend.apply}. Runs reading commands only.
+   *
+   * @throws {BackendError} The kernel's rules can't be read.
+   */
+  planRemoval(): Promise<SyncPlan>;
 }
 
 /** A tool that failed: the message says which, how, and where it is plain what to do. */

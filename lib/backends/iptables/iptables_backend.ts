@@ -7,7 +7,7 @@ import { type Backend, BackendError, type SyncPlan } from "../backend.ts";
 import { type Capabilities, expandRuleset, formatChainRule, quoteWord } from "./chain_rule.ts";
 import { compare } from "./compare.ts";
 import { parseListing, type Standing } from "./listing.ts";
-import { formatJump, formatReadText, formatWriteText } from "./restore_text.ts";
+import { formatJump, formatReadText, formatRemoveText, formatWriteText } from "./restore_text.ts";
 import { capabilitiesOf, parseIptablesVersion } from "./version.ts";
 
 /** Which of the host's iptables to use: the one that has the plain name, or one variant. */
@@ -63,6 +63,7 @@ export class IptablesBackend implements Backend {
       standing: this.#standingLines(standing),
       wanted: [
         `-A POSTROUTING ${formatJump(this.#chainName)}`,
+        `-N ${this.#chainName}`,
         ...wanted.map((rule) => `-A ${this.#chainName} ${formatChainRule(rule)}`),
       ],
     };
@@ -73,9 +74,23 @@ export class IptablesBackend implements Backend {
     if (result.code !== 0) throw this.#failure("write", result, transaction);
   }
 
+  async planRemoval(): Promise<SyncPlan> {
+    const standing = await this.#read();
+    const fresh = standing.chain === undefined && standing.jumps.length === 0;
+    return {
+      family: this.family,
+      drift: [],
+      fresh,
+      transaction: fresh ? "" : formatRemoveText(this.#chainName, standing),
+      standing: this.#standingLines(standing),
+      wanted: [],
+    };
+  }
+
   #standingLines({ chain, jumps }: Standing): string[] {
     return [
       ...jumps.map(({ words }) => `-A POSTROUTING ${words.map(quoteWord).join(" ")}`),
+      ...(chain === undefined ? [] : [`-N ${this.#chainName}`]),
       ...(chain ?? []).map(({ words }) => `-A ${this.#chainName} ${words.map(quoteWord).join(" ")}`),
     ];
   }

@@ -1,7 +1,7 @@
 /** What standard input of iptables-restore has to say, for reading and for writing. */
 import type { ChainName } from "../../config/chain_name.ts";
 import { type ChainRule, formatChainRule, quoteWord } from "./chain_rule.ts";
-import type { StandingJump } from "./listing.ts";
+import type { Standing, StandingJump } from "./listing.ts";
 
 /** The comment of the jump, byte for byte upstream's. Other tools search for it. */
 function jumpComment(chainName: ChainName): string {
@@ -45,9 +45,22 @@ export interface Changes {
 export function formatWriteText(chainName: ChainName, { chain, removeJumps, addJump }: Changes): string {
   const lines = ["*nat"];
   if (chain !== undefined) lines.push(`:${chainName} - [0:0]`);
-  for (const { words } of removeJumps) lines.push(`-D POSTROUTING ${words.map(quoteWord).join(" ")}`);
+  lines.push(...removeJumps.map(formatJumpRemoval));
   if (addJump) lines.push(`-A POSTROUTING ${formatJump(chainName)}`);
   for (const rule of chain ?? []) lines.push(`-A ${chainName} ${formatChainRule(rule)}`);
   lines.push("COMMIT", "");
   return lines.join("\n");
+}
+
+/** One transaction that removes jumps and, where it stands, our chain. */
+export function formatRemoveText(chainName: ChainName, { chain, jumps }: Standing): string {
+  const lines = ["*nat", ...jumps.map(formatJumpRemoval)];
+  if (chain !== undefined) lines.push(`-F ${chainName}`, `-X ${chainName}`);
+  lines.push("COMMIT", "");
+  return lines.join("\n");
+}
+
+/** By its text, not by its number: other programs may insert rules between our reading and writing. */
+function formatJumpRemoval({ words }: StandingJump): string {
+  return `-D POSTROUTING ${words.map(quoteWord).join(" ")}`;
 }
