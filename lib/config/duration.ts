@@ -15,7 +15,7 @@ const LARGEST = 2n ** 63n - 1n;
 
 /**
  * Parses a duration as Go's `time.ParseDuration` does (`60s`, `1m30s`, `1.5h`, `-500ms`, `0`) and returns
- * milliseconds, exact to the nanosecond up to 104 days.
+ * milliseconds, exact to the nanosecond up to 26 days.
  *
  * @throws {SyntaxError} The text is not of that syntax; the message quotes it.
  * @throws {RangeError} It is beyond Go's range of about 292 years.

@@ -1,0 +1,137 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import {
+  type ChainRule,
+  expandRuleset,
+  formatChainRule,
+  PORT_PROTOCOLS,
+  quoteWord,
+  sameChainRule,
+} from "../../../lib/backends/iptables/chain_rule.ts";
+import { parseListing, splitWords } from "../../../lib/backends/iptables/listing.ts";
+import { parseChainName } from "../../../lib/config/chain_name.ts";
+import { parseCidr } from "../../../lib/config/cidr.ts";
+import { parsePortRanges, type PortRange, portRangeSize } from "../../../lib/config/port_range.ts";
+import { buildRuleset } from "../../../lib/rules/ruleset.ts";
+import { configOf } from "../../fakes/config.ts";
+
+const CAPABLE = { randomFully: true };
+const CONFIG = configOf({ nonMasqueradeCIDRs: ["10.0.0.0/8"] });
+
+/** The lines that a config with one exempt range gives. */
+function lines(toPorts: string, randomFully = true, capabilities = CAPABLE): string[] {
+  const ruleset = buildRuleset("IPv4", CONFIG, { randomFully, toPorts: parsePortRanges(toPorts) });
+  return expandRuleset(ruleset, capabilities).map(formatChainRule);
+}
+
+const LOCAL = '-m comment --comment "ip-masq-agent: local traffic is not subject to MASQUERADE" -j RETURN';
+const OUTBOUND =
+  '-m comment --comment "ip-masq-agent: outbound traffic is subject to MASQUERADE (must be last in chain)"';
+
+Deno.test("expandRuleset() writes a rule a line", () => {
+  assertEquals(lines(""), [
+    `-d 169.254.0.0/16 ${LOCAL}`,
+    `-d 10.0.0.0/8 ${LOCAL}`,
+    `${OUTBOUND} -j MASQUERADE --random-fully`,
+  ]);
+});
+
+Deno.test("expandRuleset() leaves out --random-fully when told, or when iptables is too old", () => {
+  assertEquals(lines("", false).at(-1), `${OUTBOUND} -j MASQUERADE`);
+  assertEquals(lines("", true, { randomFully: false }).at(-1), `${OUTBOUND} -j MASQUERADE`);
+});
+
+Deno.test("expandRuleset() writes a rule per protocol and port range before each MASQUERADE rule", () => {
+  const share = "-m statistic --mode random --probability 0.469292562840114";
+  assertEquals(lines("1024-29999,32768-65535").slice(2), [
+    ...PORT_PROTOCOLS.flatMap((protocol) => [
+      `-p ${protocol} ${OUTBOUND} ${share} -j MASQUERADE --to-ports 1024-29999 --random-fully`,
+      `-p ${protocol} ${OUTBOUND} -j MASQUERADE --to-ports 32768-65535 --random-fully`,
+    ]),
+    `${OUTBOUND} -j MASQUERADE --random-fully`,
+  ]);
+});
+
+Deno.test("expandRuleset() writes the port rules for each of masqueradeCIDRs, with its destination", () => {
+  const config = configOf({
+    masqueradeCIDRs: ["10.1.0.0/16"],
+    nonMasqueradeCIDRs: [],
+    masqOutBound: false,
+    masqLinkLocal: true,
+  });
+  const ruleset = buildRuleset("IPv4", config, { randomFully: false, toPorts: parsePortRanges("1024-2047") });
+  const comment = '-m comment --comment "ip-masq-agent: specific outbound traffic is subject to MASQUERADE"';
+  assertEquals(expandRuleset(ruleset, CAPABLE).map(formatChainRule), [
+    ...PORT_PROTOCOLS.map((it) => `-d 10.1.0.0/16 -p ${it} ${comment} -j MASQUERADE --to-ports 1024-2047`),
+    `-d 10.1.0.0/16 ${comment} -j MASQUERADE`,
+  ]);
+});
+
+Deno.test("expandRuleset() gives every port range its share of the packets", () => {
+  const ranges = fc.uniqueArray(fc.integer({ min: 1, max: 65535 }), { minLength: 2, maxLength: 10 }).map(
+    (ports) => {
+      const sorted = ports.sort((a, b) => a - b);
+      const texts: string[] = [];
+      for (let at = 0; at + 1 < sorted.length; at += 2) texts.push(`${sorted[at]}-${sorted[at + 1]}`);
+      return parsePortRanges(texts.join(","));
+    },
+  );
+  fc.assert(fc.property(ranges, (toPorts) => {
+    const ruleset = buildRuleset("IPv4", CONFIG, { randomFully: true, toPorts });
+    const tcp = expandRuleset(ruleset, CAPABLE).filter(({ protocol }) => protocol === "tcp");
+    const total = toPorts.reduce((sum, range) => sum + portRangeSize(range), 0);
+    let left = 1;
+    for (const [index, { probability, target }] of tcp.entries()) {
+      assert(target.kind === "MASQUERADE");
+      assertEquals<PortRange | undefined>(target.toPorts, toPorts[index]);
+      const share = left * (probability ?? 1);
+      assert(Math.abs(share - portRangeSize(toPorts[index]!) / total) < 1e-9);
+      left -= share;
+    }
+    assert(Math.abs(left) < 1e-9);
+  }));
+});
+
+Deno.test("quoteWord() writes what splitWords() reads", () => {
+  const word = fc.string({ minLength: 1 }).filter((text) => !/[\n\r\0]/.test(text));
+  fc.assert(fc.property(fc.array(word), (words) => {
+    assertEquals(splitWords(words.map(quoteWord).join(" ")), words);
+  }));
+});
+
+Deno.test("quoteWord() refuses what would become a second line", () => {
+  for (const word of ["a\nb", "a\rb", "a\0b"]) assertThrows(() => quoteWord(word), TypeError);
+});
+
+/** Any rule that our chain can have. */
+const chainRule: fc.Arbitrary<ChainRule> = fc.record({
+  destination: fc.constantFrom("10.0.0.0/8", "203.0.113.7/32", "fd00::/8").map(parseCidr),
+  protocol: fc.constantFrom(...PORT_PROTOCOLS),
+  comment: fc.constantFrom("x", 'ip-masq-agent: it\'s a "quoted" one', "\\", "-j"),
+  probability: fc.double({ min: 0.0001, max: 0.9999, noNaN: true }),
+  target: fc.oneof(
+    fc.constant({ kind: "RETURN" as const }),
+    fc.record({ kind: fc.constant("MASQUERADE" as const), randomFully: fc.boolean() }),
+    fc.record({
+      kind: fc.constant("MASQUERADE" as const),
+      randomFully: fc.boolean(),
+      toPorts: fc.constantFrom("1-65535", "5-5").map((text) => parsePortRanges(text)[0]!),
+    }),
+  ),
+}, { requiredKeys: ["target"] });
+
+Deno.test("parseListing() reads back what formatChainRule() writes, and sameChainRule() tells rules apart", () => {
+  fc.assert(fc.property(chainRule, chainRule, (a, b) => {
+    const read = parseListing(`-N C\n-A C ${formatChainRule(a)}\n`, parseChainName("C")).chain?.[0]?.rule;
+    assert(read !== undefined && sameChainRule(read, a));
+    assertEquals(sameChainRule(a, b), formatChainRule(a) === formatChainRule(b));
+  }));
+});
+
+Deno.test("sameChainRule() takes a probability as iptables prints it, and all addresses for no destination", () => {
+  const base = { target: { kind: "RETURN" as const } };
+  assert(sameChainRule({ ...base, probability: 0.469292562840114 }, { ...base, probability: 0.46929256292 }));
+  assert(!sameChainRule({ ...base, probability: 0.4692 }, { ...base, probability: 0.4693 }));
+  assert(!sameChainRule({ ...base, probability: 0.5 }, base));
+  assert(sameChainRule({ ...base, destination: parseCidr("0.0.0.0/0") }, base));
+});

@@ -1,0 +1,128 @@
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { cidrContainsAddress, parseCidr } from "../../lib/config/cidr.ts";
+import type { MasqConfig } from "../../lib/config/config.ts";
+import {
+  formatIpAddress,
+  type IpAddress,
+  type IpFamily,
+  parseIpAddress,
+} from "../../lib/config/ip_address.ts";
+import { resolveConfig } from "../../lib/config/resolve_config.ts";
+import { decide } from "../../lib/rules/decide.ts";
+import { buildRuleset, type Ruleset } from "../../lib/rules/ruleset.ts";
+import { configOf } from "../fakes/config.ts";
+
+const MASQUERADE = { randomFully: true, toPorts: [] };
+const OPTIONS = { enableIpv6: true, allReservedRanges: false };
+
+/** A ruleset in short: `10.0.0.0/8 RETURN`. */
+function short({ rules }: Ruleset): string[] {
+  return rules.map(({ match, target }) => `${match.destination?.text ?? "*"} ${target}`);
+}
+
+Deno.test("buildRuleset() of the defaults exempts link-local and private destinations", () => {
+  const { config } = resolveConfig({}, OPTIONS);
+  assertEquals(short(buildRuleset("IPv4", config, MASQUERADE)), [
+    "169.254.0.0/16 RETURN",
+    "10.0.0.0/8 RETURN",
+    "172.16.0.0/12 RETURN",
+    "192.168.0.0/16 RETURN",
+    "* MASQUERADE",
+  ]);
+  assertEquals(short(buildRuleset("IPv6", config, MASQUERADE)), ["fe80::/10 RETURN", "* MASQUERADE"]);
+});
+
+Deno.test("buildRuleset() adds the reserved ranges behind the private ones when asked", () => {
+  const { config } = resolveConfig({}, { ...OPTIONS, allReservedRanges: true });
+  assertEquals(short(buildRuleset("IPv4", config, MASQUERADE)).slice(4, -1), [
+    "100.64.0.0/10 RETURN",
+    "192.0.0.0/24 RETURN",
+    "192.0.2.0/24 RETURN",
+    "192.88.99.0/24 RETURN",
+    "198.18.0.0/15 RETURN",
+    "198.51.100.0/24 RETURN",
+    "203.0.113.0/24 RETURN",
+    "240.0.0.0/4 RETURN",
+  ]);
+});
+
+Deno.test("buildRuleset() keeps the order of the lists and of the file, family by family", () => {
+  const config = configOf({
+    nonMasqueradeCIDRs: ["192.168.0.0/16", "fd00::/8", "10.0.0.0/8"],
+    masqueradeCIDRs: ["10.1.0.0/16", "fd00:1::/32"],
+    masqLinkLocal: true,
+    masqOutBoundIPv6: false,
+  });
+  assertEquals(short(buildRuleset("IPv4", config, MASQUERADE)), [
+    "10.1.0.0/16 MASQUERADE",
+    "192.168.0.0/16 RETURN",
+    "10.0.0.0/8 RETURN",
+    "* MASQUERADE",
+  ]);
+  assertEquals(short(buildRuleset("IPv6", config, MASQUERADE)), [
+    "fd00:1::/32 MASQUERADE",
+    "fe80::/10 RETURN",
+    "fd00::/8 RETURN",
+  ]);
+});
+
+Deno.test("buildRuleset() gives every rule the comment that other tools search for", () => {
+  const config = configOf({ nonMasqueradeCIDRs: ["10.0.0.0/8"], masqueradeCIDRs: ["10.1.0.0/16"] });
+  assertEquals(buildRuleset("IPv4", config, MASQUERADE).rules.map(({ comment }) => comment), [
+    "ip-masq-agent: specific outbound traffic is subject to MASQUERADE",
+    "ip-masq-agent: local traffic is not subject to MASQUERADE",
+    "ip-masq-agent: local traffic is not subject to MASQUERADE",
+    "ip-masq-agent: outbound traffic is subject to MASQUERADE (must be last in chain)",
+  ]);
+});
+
+Deno.test("decide() agrees with a naive reading of the config", () => {
+  const ipv4 = fc.tuple(
+    fc.constantFrom(10, 11, 169, 172, 203),
+    fc.constantFrom(0, 1, 254),
+    fc.constantFrom(0, 7),
+  )
+    .map(([a, b, c]) => `${a}.${b}.${c}.9`);
+  const ipv6 = fc.tuple(fc.constantFrom("fd00", "fe80", "2001"), fc.constantFrom("", "1:", "2:"))
+    .map(([a, b]) => `${a}:${b}:9`);
+  const prefix = fc.tuple(fc.oneof(ipv4, ipv6), fc.integer({ min: 0, max: 32 }))
+    .map(([text, length]) => cidrAround(parseIpAddress(text), length));
+  const settings = fc.record({
+    nonMasqueradeCIDRs: fc.array(prefix, { maxLength: 5 }),
+    masqueradeCIDRs: fc.array(prefix, { maxLength: 3 }),
+    masqOutBound: fc.boolean(),
+    masqOutBoundIPv6: fc.boolean(),
+    masqLinkLocal: fc.boolean(),
+    masqLinkLocalIPv6: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(settings, fc.oneof(ipv4, ipv6).map(parseIpAddress), (it, address) => {
+      const config = configOf(it);
+      const decision = decide(buildRuleset(address.family, config, MASQUERADE), address);
+      assertEquals(decision.target === "MASQUERADE", isMasqueraded(config, address));
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+function cidrAround(address: IpAddress, length: number): string {
+  const host = BigInt((address.family === "IPv4" ? 32 : 128) - length);
+  return `${formatIpAddress({ ...address, value: address.value >> host << host })}/${length}`;
+}
+
+/** The config in words: forced, else link-local, else exempt, else as masqOutBound says. */
+function isMasqueraded(config: MasqConfig, address: IpAddress): boolean {
+  const inList = (entries: MasqConfig["masqueradeCidrs"]) =>
+    entries.some(({ cidr }) => cidrContainsAddress(cidr, address));
+  const linkLocal: Record<IpFamily, string> = { IPv4: "169.254.0.0/16", IPv6: "fe80::/10" };
+  if (inList(config.masqueradeCidrs)) return true;
+  if (
+    !config.masqLinkLocal[address.family] &&
+    cidrContainsAddress(parseCidr(linkLocal[address.family]), address)
+  ) {
+    return false;
+  }
+  if (inList(config.nonMasqueradeCidrs)) return false;
+  return config.masqOutbound[address.family];
+}
