@@ -1,0 +1,104 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { parseAgentOptions } from "../../lib/cli/agent_options.ts";
+import { FLAGS } from "../../lib/cli/flag_definitions.ts";
+import { UsageError } from "../../lib/cli/go_flags.ts";
+import { usage } from "../../lib/cli/usage.ts";
+
+Deno.test("parseAgentOptions() of nothing gives the defaults", () => {
+  assertEquals(parseAgentOptions([]) as unknown, {
+    configPath: "/etc/config/ip-masq-agent",
+    once: false,
+    enableIpv6: false,
+    chainName: "IP-MASQ-AGENT",
+    allReservedRanges: false,
+    randomFully: true,
+    toPorts: [],
+    verbosity: 0,
+    skipHeaders: false,
+    showVersion: false,
+    showHelp: false,
+    ignoredFlags: [],
+  });
+});
+
+Deno.test("parseAgentOptions() reads flags as Go does", async (t) => {
+  const cases: [args: string[], key: string, value: unknown][] = [
+    [["--masq-chain=A"], "chainName", "A"],
+    [["--masq-chain", "A"], "chainName", "A"],
+    [["-masq-chain", "A"], "chainName", "A"],
+    [["-masq-chain=A"], "chainName", "A"],
+    [["--masq_chain=A"], "chainName", "A"],
+    [["--masq-chain=A", "--masq-chain=B"], "chainName", "B"],
+    [["--enable-ipv6"], "enableIpv6", true],
+    [["-enable-ipv6"], "enableIpv6", true],
+    [["--enable-ipv6", "--enable-ipv6=false"], "enableIpv6", false],
+    ...["true", "1", "t", "T", "TRUE", "True"].map((text) =>
+      [[`--once=${text}`], "once", true] as [string[], string, unknown]
+    ),
+    ...["false", "0", "f", "F", "FALSE", "False"].map((text) =>
+      [[`--random-fully=${text}`], "randomFully", false] as [string[], string, unknown]
+    ),
+    [["--nomasq-all-reserved-ranges"], "allReservedRanges", true],
+    [["-v", "4"], "verbosity", 4],
+    [["-v=2"], "verbosity", 2],
+    [["--v=2"], "verbosity", 2],
+    [["--config-path=/a=b"], "configPath", "/a=b"],
+    [["--skip-headers"], "skipHeaders", true],
+    [["--to-ports="], "toPorts", []],
+    [["-h"], "showHelp", true],
+    [["--version"], "showVersion", true],
+  ];
+  for (const [args, key, value] of cases) {
+    await t.step(args.join(" "), () => {
+      assertEquals((parseAgentOptions(args) as unknown as Record<string, unknown>)[key], value);
+    });
+  }
+});
+
+Deno.test("parseAgentOptions() takes klog's flags and names those that mean nothing here", () => {
+  const { ignoredFlags } = parseAgentOptions([
+    "--logtostderr",
+    "--stderrthreshold",
+    "INFO",
+    "--vmodule=a=1",
+    "-log_dir=/x",
+  ]);
+  assertEquals(ignoredFlags, ["logtostderr", "stderrthreshold", "log_dir", "vmodule"]);
+});
+
+Deno.test("parseAgentOptions() says in one line what is wrong and what to write", async (t) => {
+  const cases: [args: string[], message: string][] = [
+    [["--enable-ipv4"], 'Unknown flag "--enable-ipv4": did you mean --enable-ipv6?'],
+    [["--masq-chian=A"], 'Unknown flag "--masq-chian": did you mean --masq-chain?'],
+    [["-xyzzy"], 'Unknown flag "-xyzzy": see --help'],
+    [["--"], ""],
+    [["--masq-chain"], "--masq-chain needs a value: write --masq-chain=VALUE"],
+    [["--config-path", "--once"], "--config-path needs a value: write --config-path=VALUE"],
+    [
+      ["--enable-ipv6=maybe"],
+      "--enable-ipv6=maybe is not a boolean: write --enable-ipv6=true or --enable-ipv6=false",
+    ],
+    [["--enable-ipv6="], "--enable-ipv6= is not a boolean"],
+    [["--v=loud"], "--v=loud is not a number: write one such as --v=2"],
+    [["--enable-ipv6", "false"], 'Unexpected "false": write --enable-ipv6=false'],
+    [["--masq-chain=POSTROUTING"], '--masq-chain: "POSTROUTING" is the name of a built-in chain or target'],
+    [["--to-ports=0-70000"], '--to-ports: "0-70000" is not within the ports 1 to 65535'],
+    [["--config-path=config.yaml"], '--config-path: "config.yaml" is not an absolute path'],
+    [["--config-path="], '--config-path: "" is not an absolute path'],
+  ];
+  for (const [args, message] of cases) {
+    await t.step(args.join(" "), () => {
+      if (message === "") return void parseAgentOptions(args);
+      const error = assertThrows(() => parseAgentOptions(args), UsageError, message);
+      assertEquals(error.message.includes("\n"), false);
+    });
+  }
+});
+
+Deno.test("usage() has every flag that means something, on lines that fit a terminal", () => {
+  const text = usage();
+  for (const { name, help } of FLAGS) {
+    assertEquals(text.includes(`--${name}`), help !== undefined, name);
+  }
+  assertEquals(text.split("\n").filter((line) => line.length > 80), []);
+});

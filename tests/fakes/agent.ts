@@ -1,0 +1,153 @@
+/**
+ * The parts of an agent without a machine: time that the test moves, files in memory, a backend that is a list.
+ *
+ * @module
+ */
+import { type Backend, BackendError, type SyncPlan } from "../../lib/backends/backend.ts";
+import type { IpFamily } from "../../lib/config/ip_address.ts";
+import type { Ruleset } from "../../lib/rules/ruleset.ts";
+import type { Clock } from "../../lib/system/clock.ts";
+import type { ConfigReading, ConfigSource } from "../../lib/system/config_source.ts";
+import type { Logger } from "../../lib/system/logger.ts";
+
+/** A clock that stands still until the test lets a sleeper go. */
+export class FakeClock implements Clock {
+  /** Milliseconds. */
+  time = 0;
+  /** How long each sleep was to be, in order. */
+  readonly sleeps: number[] = [];
+  readonly #sleepers = new Set<() => void>();
+  #whenAsleep: (() => void)[] = [];
+
+  now(): number {
+    return this.time;
+  }
+
+  sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+    this.sleeps.push(milliseconds);
+    return new Promise((resolve) => {
+      const wake = () => {
+        this.#sleepers.delete(wake);
+        resolve();
+      };
+      if (signal.aborted) return resolve();
+      signal.addEventListener("abort", wake);
+      this.#sleepers.add(wake);
+      for (const notify of this.#whenAsleep.splice(0)) notify();
+    });
+  }
+
+  /** Resolves once something sleeps. */
+  async asleep(): Promise<void> {
+    if (this.#sleepers.size === 0) await new Promise<void>((resolve) => this.#whenAsleep.push(resolve));
+  }
+
+  /** Waits for a sleeper and ends its sleep. */
+  async tick(): Promise<void> {
+    await this.asleep();
+    for (const wake of [...this.#sleepers]) wake();
+  }
+}
+
+/** A logger that keeps its lines, each with its level. */
+export class FakeLogger implements Logger {
+  readonly lines: string[] = [];
+  /** As `-v`. */
+  verbosity = 0;
+
+  error(message: string): void {
+    this.lines.push(`E ${message}`);
+  }
+
+  warning(message: string): void {
+    this.lines.push(`W ${message}`);
+  }
+
+  info(message: string): void {
+    this.lines.push(`I ${message}`);
+  }
+
+  verbose(level: number, message: () => string): void {
+    if (this.verbosity >= level) this.lines.push(`I ${message()}`);
+  }
+
+  /** The lines since the last call. */
+  take(): string[] {
+    return this.lines.splice(0);
+  }
+}
+
+/** A config file in memory; undefined is no file. */
+export class FakeConfigSource implements ConfigSource {
+  readonly path = "/etc/config/test";
+  text: string | undefined;
+  /** Why it can't be read, where it can't. */
+  unreadable: string | undefined;
+
+  constructor(text?: string) {
+    this.text = text;
+  }
+
+  read(): Promise<ConfigReading> {
+    if (this.unreadable !== undefined) return Promise.resolve({ unreadable: this.unreadable });
+    const files = this.text === undefined
+      ? []
+      : [{ name: this.path, bytes: new TextEncoder().encode(this.text) }];
+    return Promise.resolve({ files });
+  }
+}
+
+/** A kernel of one family that is a list of rules in short, such as `10.0.0.0/8 RETURN`. */
+export class FakeBackend implements Backend {
+  readonly family: IpFamily;
+  /** What stands; undefined before the first sync. The test may change it. */
+  rules: readonly string[] | undefined;
+  /** The message of the failure that the next calls have. */
+  failure: string | undefined;
+  /** How often it was read and written. */
+  reads = 0;
+  writes = 0;
+
+  constructor(family: IpFamily = "IPv4") {
+    this.family = family;
+  }
+
+  describe(): string {
+    return "a list";
+  }
+
+  plan({ rules }: Ruleset): Promise<SyncPlan> {
+    this.reads++;
+    if (this.failure !== undefined) return Promise.reject(new BackendError(this.failure));
+    const wanted = rules.map(({ match, target }) => `${match.destination?.text ?? "*"} ${target}`);
+    const same = this.rules?.join() === wanted.join();
+    return Promise.resolve({
+      family: this.family,
+      drift: same ? [] : [{ kind: "chain-differs", detail: "the list differs" }],
+      fresh: this.rules === undefined,
+      transaction: same ? "" : wanted.join("\n"),
+      standing: this.rules ?? [],
+      wanted,
+    });
+  }
+
+  apply({ wanted }: SyncPlan): Promise<void> {
+    this.writes++;
+    if (this.failure !== undefined) return Promise.reject(new BackendError(this.failure));
+    this.rules = wanted;
+    return Promise.resolve();
+  }
+
+  planRemoval(): Promise<SyncPlan> {
+    const standing = this.rules ?? [];
+    const fresh = this.rules === undefined;
+    return Promise.resolve({
+      family: this.family,
+      drift: [],
+      fresh,
+      transaction: standing.join("\n"),
+      standing,
+      wanted: [],
+    });
+  }
+}

@@ -1,0 +1,46 @@
+/** Which source address real connections leave with. */
+import { assert, assertEquals } from "@std/assert";
+import { ADDRESSES, DESTINATIONS, Network } from "../sandbox/network.ts";
+import { Sandbox, VARIANTS } from "../sandbox/sandbox.ts";
+
+for (const variant of VARIANTS) {
+  Deno.test(`a pod's address stays for exempt destinations only, in both families (${variant})`, async () => {
+    await using sandbox = await Sandbox.create(variant);
+    await using network = await Network.create(sandbox);
+    await sandbox.writeConfig('nonMasqueradeCIDRs: ["10.0.0.0/8", "172.16.0.0/12", "fd00::/8"]');
+    const all = Object.values(DESTINATIONS);
+    const pod = { 4: ADDRESSES.IPv4.pod, 6: ADDRESSES.IPv6.pod };
+    const before = await network.sourceAddresses(...all);
+    for (const [destination, source] of Object.entries(before)) {
+      assertEquals(source, pod[destination.includes(":") ? 6 : 4], "without rules nothing is masqueraded");
+    }
+    const { code, stderr } = await sandbox.agent("--once", "--enable-ipv6");
+    assertEquals(code, 0, stderr);
+    assertEquals(await network.sourceAddresses(...all), {
+      [DESTINATIONS.private10]: ADDRESSES.IPv4.pod,
+      [DESTINATIONS.private172]: ADDRESSES.IPv4.pod,
+      [DESTINATIONS.private192]: ADDRESSES.IPv4.node,
+      [DESTINATIONS.public]: ADDRESSES.IPv4.node,
+      [DESTINATIONS.publicIpv6]: ADDRESSES.IPv6.node,
+      [DESTINATIONS.uniqueLocalIpv6]: ADDRESSES.IPv6.pod,
+    });
+  });
+
+  Deno.test(`--to-ports decides the source ports of masqueraded connections (${variant})`, async () => {
+    await using sandbox = await Sandbox.create(variant);
+    await using network = await Network.create(sandbox);
+    const { code, stderr } = await sandbox.agent("--once", "--enable-ipv6", "--to-ports=2000-2099,3000-3099");
+    assertEquals(code, 0, stderr);
+    const ranges = new Set<number>();
+    for (let time = 0; time < 12; time++) {
+      const seen = await network.connect(DESTINATIONS.public, DESTINATIONS.publicIpv6);
+      for (const { address, port } of Object.values(seen)) {
+        assert([ADDRESSES.IPv4.node, ADDRESSES.IPv6.node].includes(address as never), address);
+        assert(port >= 2000 && port <= 2099 || port >= 3000 && port <= 3099, String(port));
+        ranges.add(Math.floor(port / 1000));
+      }
+    }
+    // 24 connections miss one of two equal ranges once in eight million runs.
+    assertEquals([...ranges].sort(), [2, 3]);
+  });
+}
