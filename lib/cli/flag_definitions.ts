@@ -15,7 +15,7 @@ export const FLAGS: readonly FlagDefinition[] = [
     name: "config-path",
     type: "string",
     defaultValue: "/etc/config/ip-masq-agent",
-    help: "config file, or folder of ip-masq* files",
+    help: "config file, or folder of them",
   },
   { name: "once", type: "boolean", defaultValue: "false", help: "sync once and exit" },
   { name: "enable-ipv6", type: "boolean", defaultValue: "false", help: "look after ip6tables too" },

@@ -33,8 +33,9 @@ export interface CommandRunner {
 export class CommandNotFoundError extends Error {
   override readonly name = "CommandNotFoundError";
 
-  constructor(command: CommandName) {
-    super(`Cannot find ${command} in ${SEARCH_FOLDERS.join(", ")}: install the package "iptables"`);
+  constructor(command: CommandName, folders: readonly string[]) {
+    const debianPackage = command === "nft" ? "nftables" : "iptables";
+    super(`Cannot find ${command} in ${folders.join(", ")}: install the package "${debianPackage}"`);
   }
 }
 
@@ -53,14 +54,23 @@ const SEARCH_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 /** Milliseconds after which a command is killed: well over the 5 s that it may wait for the lock. */
 const TIME_LIMIT_MS = 30_000;
 
+/** What a runner may be told otherwise. */
+export interface RunnerOptions {
+  /** Absolute paths of the folders to look for commands in. */
+  readonly folders?: readonly string[];
+  /** Milliseconds that a command may take. */
+  readonly timeLimitMs?: number;
+}
+
 /** Runs commands as child processes with an empty environment but `LC_ALL=C`, by absolute path, through no shell. */
 export class ChildProcessRunner implements CommandRunner {
-  /** Where a command was found last time. */
-  readonly #folders = new Map<CommandName, string>();
+  /** The folder in which a command was found last time. */
+  readonly #found = new Map<CommandName, string>();
+  readonly #folders: readonly string[];
   readonly #timeLimitMs: number;
 
-  /** @param timeLimitMs Milliseconds that a command may take. */
-  constructor(timeLimitMs = TIME_LIMIT_MS) {
+  constructor({ folders = SEARCH_FOLDERS, timeLimitMs = TIME_LIMIT_MS }: RunnerOptions = {}) {
+    this.#folders = folders;
     this.#timeLimitMs = timeLimitMs;
   }
 
@@ -85,8 +95,8 @@ export class ChildProcessRunner implements CommandRunner {
   }
 
   #spawn({ name, args, input }: Command): Deno.ChildProcess {
-    const known = this.#folders.get(name);
-    for (const folder of known === undefined ? SEARCH_FOLDERS : [known, ...SEARCH_FOLDERS]) {
+    const known = this.#found.get(name);
+    for (const folder of known === undefined ? this.#folders : [known, ...this.#folders]) {
       try {
         const child = new Deno.Command(`${folder}/${name}`, {
           args: [...args],
@@ -96,13 +106,13 @@ export class ChildProcessRunner implements CommandRunner {
           stdout: "piped",
           stderr: "piped",
         }).spawn();
-        this.#folders.set(name, folder);
+        this.#found.set(name, folder);
         return child;
       } catch (error) {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
       }
     }
-    throw new CommandNotFoundError(name);
+    throw new CommandNotFoundError(name, this.#folders);
   }
 }
 

@@ -14,7 +14,9 @@ async function serve(listener: Deno.Listener): Promise<void> {
   for await (const connection of listener) {
     const { hostname, port } = connection.remoteAddr as Deno.NetAddr;
     try {
-      await connection.write(new TextEncoder().encode(JSON.stringify({ address: hostname.replace(/^::ffff:/, ""), port })));
+      await connection.write(
+        new TextEncoder().encode(JSON.stringify({ address: hostname.replace(/^::ffff:/, ""), port })),
+      );
       connection.close();
     } catch {
       // The client went away: nothing to tell it.
