@@ -150,7 +150,7 @@ COMMIT
 EOF
 `);
   const foreign = async () =>
-    (await sandbox.sh("iptables-save -c | grep -v '^#'")).split("\n").filter((line) =>
+    (await sandbox.sh("for table in nat filter; do iptables-save -c -t $table; done | grep -v '^#'")).split("\n").filter((line) =>
       !line.includes("IP-MASQ-AGENT")
     );
   const before = await foreign();

@@ -40,6 +40,10 @@ mkdir /run/etc /run/etc/upper /run/etc/work
 mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/etc/upper,workdir=/run/etc/work /etc
 rm -rf /etc/config /etc/ip-masq-agent
 mkdir /etc/config /etc/ip-masq-agent
+# In a user namespace only what is copied belongs to us.
+mkdir /run/alternatives
+cp -P /etc/alternatives/* /run/alternatives/
+mount --bind /run/alternatives /etc/alternatives
 ip link set lo up
 echo ready
 exec cat
