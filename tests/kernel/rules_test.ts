@@ -150,9 +150,9 @@ COMMIT
 EOF
 `);
   const foreign = async () =>
-    (await sandbox.sh("for table in nat filter; do iptables-save -c -t $table; done | grep -v '^#'")).split("\n").filter((line) =>
-      !line.includes("IP-MASQ-AGENT")
-    );
+    (await sandbox.sh("for table in nat filter; do iptables-save -c -t $table; done | grep -v '^#'")).split(
+      "\n",
+    ).filter((line) => !line.includes("IP-MASQ-AGENT"));
   const before = await foreign();
   assert(before.some((line) => line.startsWith("[11:660] -A CNI-1")), before.join("\n"));
   await once(sandbox);
