@@ -82,17 +82,14 @@ masqOutBoundIPv6: false
     `-A IP-MASQ-AGENT -d 2001:db8::/32 ${LOCAL}`,
   ]);
   const before = await save(sandbox);
-  assertEquals(
-    await once(
-      sandbox,
-      "--enable-ipv6",
-      "--to-ports=1024-29999,32768-65535",
-      "--random-fully=false",
-      "--skip_headers",
-    ),
-    "IPv4: the rules stand as they should, with " + await sandbox.sh("iptables-restore --version") +
-      "IPv6: the rules stand as they should, with " + await sandbox.sh("ip6tables-restore --version"),
+  const again = await once(
+    sandbox,
+    "--enable-ipv6",
+    "--to-ports=1024-29999,32768-65535",
+    "--random-fully=false",
   );
+  // The families run side by side: either may be first.
+  assertEquals(again.match(/ IPv[46]: the rules stand as they should/g)?.length, 2, again);
   assertEquals(await save(sandbox), before);
 });
 
