@@ -44,6 +44,7 @@ mkdir /etc/config /etc/ip-masq-agent
 mkdir /run/alternatives
 cp -P /etc/alternatives/* /run/alternatives/
 mount --bind /run/alternatives /etc/alternatives
+touch /run/sandbox
 ip link set lo up
 echo ready
 exec cat
@@ -87,6 +88,8 @@ export class Sandbox implements AsyncDisposable {
 
   /** Makes the sandbox's iptables commands those of `variant`, as update-alternatives(1) does. */
   async useVariant(variant: Variant): Promise<void> {
+    // Where the tests run in a chroot, nsenter lands in the real root: never change that.
+    await this.sh("test -e /run/sandbox || { echo 'this is not the sandbox' >&2; exit 1; }");
     await this.sh(
       ["iptables", "ip6tables"].flatMap((name) =>
         ["", "-restore", "-save"].map((suffix) =>
