@@ -5,11 +5,14 @@
  * @module
  */
 import denoJson from "./deno.json" with { type: "json" };
-import { run, type System } from "./lib/cli/run.ts";
+import { run } from "./lib/cli/run.ts";
+import type { System } from "./lib/cli/system.ts";
 import { LARGEST_CONFIG } from "./lib/config/decode.ts";
 import { systemClock } from "./lib/system/clock.ts";
 import { ChildProcessRunner } from "./lib/system/command_runner.ts";
 import { FileConfigSource } from "./lib/system/config_source.ts";
+import { DirectoryWatcher } from "./lib/system/config_watcher.ts";
+import { METRICS_PORT, serveHttp } from "./lib/system/http_server.ts";
 import { createLogger } from "./lib/system/logger.ts";
 
 /** Writes all of it, also to a pipe that takes a part at a time. */
@@ -34,15 +37,19 @@ const system: System = {
   runner: new ChildProcessRunner(),
   version: denoJson.version,
   createConfigSource: (path) => new FileConfigSource(path, LARGEST_CONFIG),
+  createConfigWatcher: (path) => new DirectoryWatcher(path),
   createLogger: (options) => createLogger(options, printError),
   printOut: (text) => print(Deno.stdout, text),
   printError,
+  serveHttp: (host, answer) => {
+    serveHttp(host, answer, stop.signal);
+    return `${host.includes(":") ? `[${host}]` : host}:${METRICS_PORT}`;
+  },
+  revokeNetwork: () => void Deno.permissions.revokeSync({ name: "net" }),
   stop: stop.signal,
   onReload: (callback) => void reloads.push(callback),
 };
 
-try {
-  Deno.exitCode = await run(Deno.args, system);
-} finally {
-  for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
-}
+const exitCode = await run(Deno.args, system);
+// Not by returning: a file system that hangs, or a command that does, would keep the program alive.
+Deno.exit(exitCode);

@@ -1,6 +1,9 @@
 /** The port through which the agent reaches the kernel's rules. */
 import type { IpFamily } from "../config/ip_address.ts";
-import type { Ruleset } from "../rules/ruleset.ts";
+import type { Ruleset, Target } from "../rules/ruleset.ts";
+
+/** How many packets, and bytes of them, rules with each target took, as the kernel counts them. */
+export type VerdictCounters = Readonly<Record<Target, { readonly packets: number; readonly bytes: number }>>;
 
 /** One way in which the kernel differs from what is wanted, in words for a log line. */
 export interface Drift {
@@ -51,6 +54,12 @@ export interface Backend {
    * @throws {BackendError} The kernel's rules can't be read.
    */
   planRemoval(): Promise<SyncPlan>;
+  /**
+   * Reads the kernel's counters of our rules.
+   *
+   * @throws {BackendError} They can't be read.
+   */
+  readCounters(): Promise<VerdictCounters>;
 }
 
 /** A tool that failed: the message says which, how, and where it is plain what to do. */

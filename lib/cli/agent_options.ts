@@ -15,6 +15,10 @@ export interface AgentOptions {
   readonly toPorts: readonly PortRange[];
   readonly verbosity: number;
   readonly skipHeaders: boolean;
+  readonly logFormat: "text" | "json";
+  /** The address to serve metrics on, without the port; undefined for none. */
+  readonly metricsHost: string | undefined;
+  readonly cleanupOnExit: boolean;
   readonly showVersion: boolean;
   readonly showHelp: boolean;
   /** Flags that were given and mean nothing here. */
@@ -42,6 +46,9 @@ export function parseAgentOptions(args: readonly string[]): AgentOptions {
     toPorts: checked("to-ports", text("to-ports"), parsePortRanges),
     verbosity: Number(text("v")),
     skipHeaders: boolean("skip_headers"),
+    logFormat: checked("log-format", text("log-format"), parseLogFormat),
+    metricsHost: checked("metrics-bind-address", text("metrics-bind-address"), parseMetricsAddress),
+    cleanupOnExit: boolean("cleanup-on-exit"),
     showVersion: boolean("version"),
     showHelp,
     ignoredFlags: FLAGS.filter(({ name, help }) => help === undefined && values.has(name)).map(({ name }) =>
@@ -63,6 +70,23 @@ function parseConfigPath(text: string): string {
   if (!text.startsWith("/")) throw new SyntaxError(`"${text}" is not an absolute path`);
   if (/\p{Cc}/u.test(text)) throw new SyntaxError("a path may not have control characters");
   return text;
+}
+
+function parseLogFormat(text: string): "text" | "json" {
+  if (text === "text" || text === "json") return text;
+  throw new SyntaxError(`"${text}" is not a log format: write text or json`);
+}
+
+/** The addresses that the executable's permissions let it listen on; there is one port. */
+const METRICS_HOSTS = ["127.0.0.1", "[::1]", "0.0.0.0", "[::]"];
+
+function parseMetricsAddress(text: string): string | undefined {
+  if (text === "") return undefined;
+  const host = METRICS_HOSTS.find((it) => text === `${it}:10264`);
+  if (host !== undefined) return host.replace(/[[\]]/g, "");
+  throw new SyntaxError(
+    `"${text}" can't be listened on: write one of ${METRICS_HOSTS.map((it) => `${it}:10264`).join(", ")}`,
+  );
 }
 
 /** `--once false` leaves the word "false": in Go it would end the flags, and all behind it be ignored. */

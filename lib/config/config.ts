@@ -48,6 +48,16 @@ export interface ConfigSettings {
   readonly resyncInterval?: number;
 }
 
+/** How many entries of each list are of `family`, by the list's key. */
+export function cidrCounts(config: MasqConfig, family: IpFamily): Readonly<Record<string, number>> {
+  const count = (entries: readonly CidrEntry[]) =>
+    entries.filter(({ cidr }) => cidr.family === family).length;
+  return {
+    nonMasqueradeCIDRs: count(config.nonMasqueradeCidrs),
+    masqueradeCIDRs: count(config.masqueradeCidrs),
+  };
+}
+
 /** The private ranges of RFC 1918. */
 const PRIVATE_RANGES = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
 

@@ -4,6 +4,8 @@
 export interface Clock {
   /** Milliseconds since some moment in the past; never steps back. */
   now(): number;
+  /** Milliseconds since 1970, as the calendar has it at the moment. */
+  epoch(): number;
   /** Resolves after `milliseconds`, or as soon as `signal` aborts. Never rejects. */
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
 }
@@ -11,6 +13,7 @@ export interface Clock {
 /** The machine's clock. */
 export const systemClock: Clock = {
   now: () => performance.now(),
+  epoch: () => Date.now(),
 
   sleep(milliseconds, signal) {
     return new Promise((resolve) => {

@@ -14,6 +14,8 @@ export interface Logger {
 
 /** How to log. */
 export interface LoggerOptions {
+  /** `--log-format`: lines as klog writes them, or a JSON object a line. */
+  readonly logFormat: "text" | "json";
   /** `-v`. */
   readonly verbosity: number;
   /** `--skip_headers`: no severity and time before each line, for a journal that has its own. */
@@ -21,11 +23,10 @@ export interface LoggerOptions {
 }
 
 /** Makes the logger that gives each line to `write`. */
-export function createLogger(
-  { verbosity, skipHeaders }: LoggerOptions,
-  write: (line: string) => void,
-): Logger {
-  const format = skipHeaders ? ({ msg }: LogRecord) => oneLine(msg) : formatRecord;
+export function createLogger(options: LoggerOptions, write: (line: string) => void): Logger {
+  const { verbosity, skipHeaders, logFormat } = options;
+  const bare = ({ msg }: LogRecord) => oneLine(msg);
+  const format = logFormat === "json" ? formatJsonRecord : skipHeaders ? bare : formatRecord;
   const std = new StdLogger("ip-masq-agent", "INFO", { handlers: [new LineHandler(format, write)] });
   return {
     error: (message) => void std.error(message),
@@ -60,6 +61,14 @@ export function formatRecord(
   const time = [datetime.getHours(), datetime.getMinutes(), datetime.getSeconds()].map((part) => pad(part))
     .join(":");
   return `${severity}${date} ${time}.${pad(datetime.getMilliseconds(), 3)}000 ${oneLine(msg)}`;
+}
+
+/** A line such as `{"time":"2026-11-21T19:28:40.208Z","severity":"info","message":"…"}`. */
+export function formatJsonRecord(
+  { level, datetime, msg }: Pick<LogRecord, "level" | "datetime" | "msg">,
+): string {
+  const severity = level >= LogLevels.ERROR ? "error" : level >= LogLevels.WARN ? "warning" : "info";
+  return JSON.stringify({ time: datetime.toISOString(), severity, message: msg });
 }
 
 /** A message with line breaks would look like several events. */

@@ -124,7 +124,11 @@ Deno.test("Agent.cycle() syncs a family also when the other fails", async () => 
   assertEquals(logger.take(), [], "a failure that stays the same is said once");
   ipv4!.failure = undefined;
   await agent.cycle();
-  assertEquals(logger.take(), ["I IPv4: the last failure is over", "I IPv4: installed 3 rules, with a list"]);
+  assertEquals(logger.take(), [
+    "I The event before this happened 1 more time",
+    "I IPv4: the last failure is over",
+    "I IPv4: installed 3 rules, with a list",
+  ]);
 });
 
 Deno.test("Agent.cycle() shows config and rules at -v=2 only", async () => {

@@ -15,6 +15,9 @@ Deno.test("parseAgentOptions() of nothing gives the defaults", () => {
     toPorts: [],
     verbosity: 0,
     skipHeaders: false,
+    logFormat: "text",
+    metricsHost: undefined,
+    cleanupOnExit: false,
     showVersion: false,
     showHelp: false,
     ignoredFlags: [],
@@ -47,6 +50,9 @@ Deno.test("parseAgentOptions() reads flags as Go does", async (t) => {
     [["--to-ports="], "toPorts", []],
     [["-h"], "showHelp", true],
     [["--version"], "showVersion", true],
+    [["--log-format=json"], "logFormat", "json"],
+    [["--metrics-bind-address=127.0.0.1:10264"], "metricsHost", "127.0.0.1"],
+    [["--metrics-bind-address=[::]:10264"], "metricsHost", "::"],
   ];
   for (const [args, key, value] of cases) {
     await t.step(args.join(" "), () => {
@@ -84,6 +90,9 @@ Deno.test("parseAgentOptions() says in one line what is wrong and what to write"
     [["--masq-chain=POSTROUTING"], '--masq-chain: "POSTROUTING" is the name of a built-in chain or target'],
     [["--to-ports=0-70000"], '--to-ports: "0-70000" is not within the ports 1 to 65535'],
     [["--config-path=config.yaml"], '--config-path: "config.yaml" is not an absolute path'],
+    [["--log-format=xml"], '--log-format: "xml" is not a log format: write text or json'],
+    [["--metrics-bind-address=127.0.0.1:80"], '--metrics-bind-address: "127.0.0.1:80" can\'t be listened on'],
+    [["--metrics-bind-address=192.0.2.1:10264"], "write one of 127.0.0.1:10264, [::1]:10264"],
     [["--config-path="], '--config-path: "" is not an absolute path'],
   ];
   for (const [args, message] of cases) {

@@ -17,7 +17,7 @@ const attempts: Record<string, () => unknown> = {
   "environment": () => Deno.env.toObject(),
   "one variable": () => Deno.env.get("PATH"),
   "connect": () => Deno.connect({ hostname: "127.0.0.1", port: 80 }),
-  "listen": () => Deno.listen({ hostname: "127.0.0.1", port: 10264 }),
+  "listen on another port": () => Deno.listen({ hostname: "127.0.0.1", port: 10265 }),
   "fetch": () => fetch("http://127.0.0.1/"),
   "resolve a name": () => Deno.resolveDns("example.org", "A"),
   "host name": () => Deno.hostname(),

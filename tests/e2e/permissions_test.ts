@@ -11,10 +11,11 @@ function flagList(name: string): string[] | undefined {
   return FLAGS.find((flag) => flag.startsWith(`--${name}=`))?.split("=")[1]?.split(",");
 }
 
-Deno.test("tools/permissions grants reading of two folders and running of seven commands, and nothing else", () => {
+Deno.test("tools/permissions grants two folders, seven commands and one port, and nothing else", () => {
   const names = FLAGS.map((flag) => flag.split("=")[0]!);
-  assertEquals(names.sort(), ["--allow-read", "--allow-run", "--deny-import", "--no-prompt"]);
+  assertEquals(names.sort(), ["--allow-net", "--allow-read", "--allow-run", "--deny-import", "--no-prompt"]);
   assertEquals(flagList("allow-read"), ["/etc/config", "/etc/ip-masq-agent"]);
+  assertEquals(flagList("allow-net"), ["127.0.0.1:10264", "[::1]:10264", "0.0.0.0:10264", "[::]:10264"]);
   const commands = new Set(
     flagList("allow-run")!.map((path) => /^\/(?:usr\/local\/|usr\/)?sbin\/([a-z0-9-]+)$/.exec(path)?.[1]),
   );
@@ -40,7 +41,11 @@ Deno.test("the executable carries exactly these permissions", async () => {
     name.startsWith("allow_") && value !== null
   );
   const { allow_import: _, ...others } = Object.fromEntries(granted);
-  assertEquals(others, { allow_read: flagList("allow-read"), allow_run: flagList("allow-run") });
+  assertEquals(others, {
+    allow_net: flagList("allow-net"),
+    allow_read: flagList("allow-read"),
+    allow_run: flagList("allow-run"),
+  });
   assertEquals([permissions.deny_import, permissions.prompt], [[], false]);
 });
 

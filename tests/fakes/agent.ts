@@ -3,36 +3,46 @@
  *
  * @module
  */
-import { type Backend, BackendError, type SyncPlan } from "../../lib/backends/backend.ts";
+import {
+  type Backend,
+  BackendError,
+  type SyncPlan,
+  type VerdictCounters,
+} from "../../lib/backends/backend.ts";
 import type { IpFamily } from "../../lib/config/ip_address.ts";
 import type { Ruleset } from "../../lib/rules/ruleset.ts";
 import type { Clock } from "../../lib/system/clock.ts";
 import type { ConfigReading, ConfigSource } from "../../lib/system/config_source.ts";
 import type { Logger } from "../../lib/system/logger.ts";
 
-/** A clock that stands still until the test lets a sleeper go. */
+/** A clock that stands still until the test lets the next sleeper go. */
 export class FakeClock implements Clock {
   /** Milliseconds. */
   time = 0;
   /** How long each sleep was to be, in order. */
   readonly sleeps: number[] = [];
-  readonly #sleepers = new Set<() => void>();
+  readonly #sleepers = new Map<() => void, number>();
   #whenAsleep: (() => void)[] = [];
 
   now(): number {
     return this.time;
   }
 
+  epoch(): number {
+    return 1_700_000_000_000 + this.time;
+  }
+
   sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
     this.sleeps.push(milliseconds);
     return new Promise((resolve) => {
+      if (signal.aborted) return resolve();
       const wake = () => {
         this.#sleepers.delete(wake);
+        signal.removeEventListener("abort", wake);
         resolve();
       };
-      if (signal.aborted) return resolve();
       signal.addEventListener("abort", wake);
-      this.#sleepers.add(wake);
+      this.#sleepers.set(wake, this.time + milliseconds);
       for (const notify of this.#whenAsleep.splice(0)) notify();
     });
   }
@@ -42,10 +52,11 @@ export class FakeClock implements Clock {
     if (this.#sleepers.size === 0) await new Promise<void>((resolve) => this.#whenAsleep.push(resolve));
   }
 
-  /** Waits for a sleeper and ends its sleep. */
+  /** Waits for a sleeper, and moves the time to the end of the shortest sleep. */
   async tick(): Promise<void> {
     await this.asleep();
-    for (const wake of [...this.#sleepers]) wake();
+    this.time = Math.max(this.time, Math.min(...this.#sleepers.values()));
+    for (const [wake, end] of [...this.#sleepers]) if (end <= this.time) wake();
   }
 }
 
@@ -136,6 +147,11 @@ export class FakeBackend implements Backend {
     if (this.failure !== undefined) return Promise.reject(new BackendError(this.failure));
     this.rules = wanted;
     return Promise.resolve();
+  }
+
+  readCounters(): Promise<VerdictCounters> {
+    if (this.failure !== undefined) return Promise.reject(new BackendError(this.failure));
+    return Promise.resolve({ RETURN: { packets: 3, bytes: 180 }, MASQUERADE: { packets: 5, bytes: 300 } });
   }
 
   planRemoval(): Promise<SyncPlan> {

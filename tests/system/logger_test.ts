@@ -10,7 +10,10 @@ Deno.test("formatRecord() begins a line as klog does", () => {
 
 Deno.test("createLogger() writes one line an event", () => {
   let output = "";
-  const logger = createLogger({ verbosity: 2, skipHeaders: false }, (line) => output += line);
+  const logger = createLogger(
+    { verbosity: 2, skipHeaders: false, logFormat: "text" },
+    (line) => output += line,
+  );
   logger.info("one\ntwo");
   logger.warning("three");
   logger.error("four");
@@ -26,6 +29,8 @@ Deno.test("createLogger() writes one line an event", () => {
 
 Deno.test("createLogger() leaves out the header when asked", () => {
   let output = "";
-  createLogger({ verbosity: 0, skipHeaders: true }, (line) => output += line).info("hello");
+  createLogger({ verbosity: 0, skipHeaders: true, logFormat: "text" }, (line) => output += line).info(
+    "hello",
+  );
   assertEquals(output, "hello\n");
 });

@@ -3,11 +3,17 @@ import type { ChainName } from "../../config/chain_name.ts";
 import type { IpFamily } from "../../config/ip_address.ts";
 import type { Ruleset } from "../../rules/ruleset.ts";
 import type { CommandName, CommandResult, CommandRunner } from "../../system/command_runner.ts";
-import { type Backend, BackendError, type SyncPlan } from "../backend.ts";
+import { type Backend, BackendError, type SyncPlan, type VerdictCounters } from "../backend.ts";
 import { type Capabilities, expandRuleset, formatChainRule, quoteWord } from "./chain_rule.ts";
 import { compare } from "./compare.ts";
-import { parseListing, type Standing } from "./listing.ts";
-import { formatJump, formatReadText, formatRemoveText, formatWriteText } from "./restore_text.ts";
+import { parseCounters, parseListing, type Standing } from "./listing.ts";
+import {
+  formatCountersText,
+  formatJump,
+  formatReadText,
+  formatRemoveText,
+  formatWriteText,
+} from "./restore_text.ts";
 import { capabilitiesOf, parseIptablesVersion } from "./version.ts";
 
 /** Which of the host's iptables to use: the one that has the plain name, or one variant. */
@@ -85,6 +91,13 @@ export class IptablesBackend implements Backend {
       standing: this.#standingLines(standing),
       wanted: [],
     };
+  }
+
+  async readCounters(): Promise<VerdictCounters> {
+    const input = formatCountersText(this.#chainName);
+    const result = await this.#run(RESTORE_ARGS, input);
+    if (result.code !== 0) throw this.#failure("count", result, input);
+    return parseCounters(result.stdout, this.#chainName);
   }
 
   #standingLines({ chain, jumps }: Standing): string[] {

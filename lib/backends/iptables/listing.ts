@@ -2,6 +2,8 @@
 import { parseCidr } from "../../config/cidr.ts";
 import type { ChainName } from "../../config/chain_name.ts";
 import { parsePortRanges, type PortRange } from "../../config/port_range.ts";
+import type { Target } from "../../rules/ruleset.ts";
+import type { VerdictCounters } from "../backend.ts";
 import { type ChainRule, PORT_PROTOCOLS, type PortProtocol } from "./chain_rule.ts";
 
 /** A rule of our chain as it stands; `rule` is undefined where it is none that we would write. */
@@ -39,6 +41,20 @@ export function parseListing(text: string, chainName: ChainName): Standing {
     }
   }
   return { chain, jumps };
+}
+
+/** Adds up the counters of a listing with `-c PACKETS BYTES`, by target. */
+export function parseCounters(text: string, chainName: ChainName): VerdictCounters {
+  const counters = { RETURN: { packets: 0, bytes: 0 }, MASQUERADE: { packets: 0, bytes: 0 } };
+  for (const line of text.split("\n")) {
+    const [command, name, ...words] = splitWords(line);
+    const at = words.lastIndexOf("-c");
+    const counter = counters[words[words.lastIndexOf("-j") + 1] as Target];
+    if (command !== "-A" || name !== chainName || at === -1 || counter === undefined) continue;
+    counter.packets += Number(words[at + 1]);
+    counter.bytes += Number(words[at + 2]);
+  }
+  return counters;
 }
 
 /** Splits a line into words; double quotes group, a backslash takes the next character as it is. */

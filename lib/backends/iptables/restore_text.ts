@@ -28,6 +28,11 @@ export function formatReadText(chainName: ChainName): string {
   return ["*nat", "-S POSTROUTING", `-S ${chainName}`, "COMMIT", ""].join("\n");
 }
 
+/** A text that makes iptables-restore list our chain with its counters, and change nothing. */
+export function formatCountersText(chainName: ChainName): string {
+  return ["*nat", `-S ${chainName} -v`, "COMMIT", ""].join("\n");
+}
+
 /** The changes of one transaction. */
 export interface Changes {
   /** Rules that replace the whole chain, undefined to leave it as it is. */

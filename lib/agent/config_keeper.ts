@@ -1,0 +1,117 @@
+/** Keeps the last good config, and says when what is there now is another one, or bad. */
+import { type CidrEntry, DEFAULT_RESYNC_INTERVAL_MS, type MasqConfig } from "../config/config.ts";
+import { loadConfig } from "../config/load_config.ts";
+import { ConfigError, formatProblem } from "../config/problem.ts";
+import type { ConfigOptions } from "../config/resolve_config.ts";
+import type { ConfigSource } from "../system/config_source.ts";
+import type { Logger } from "../system/logger.ts";
+import { Reporter } from "./reporter.ts";
+
+/** How reading the config ended. */
+export interface ConfigReport {
+  /** False where what is there now is bad or can't be read. */
+  readonly isGood: boolean;
+  /** True where the config in force became another one. */
+  readonly changed: boolean;
+}
+
+/** The config in force: the last good one. */
+export class ConfigKeeper {
+  readonly #source: ConfigSource;
+  readonly #options: ConfigOptions;
+  readonly #logger: Logger;
+  readonly #reporter: Reporter;
+  #config: MasqConfig | undefined;
+  #text = "";
+  #isGood = true;
+  #isReadable = true;
+
+  constructor(source: ConfigSource, options: ConfigOptions, logger: Logger) {
+    this.#source = source;
+    this.#options = options;
+    this.#logger = logger;
+    this.#reporter = new Reporter(logger);
+  }
+
+  /** The last good config; undefined where there was none yet. */
+  get config(): MasqConfig | undefined {
+    return this.#config;
+  }
+
+  /** Whether what was last read is good. */
+  get isGood(): boolean {
+    return this.#isGood;
+  }
+
+  /** Whether the file system answered when it was last asked. */
+  get isReadable(): boolean {
+    return this.#isReadable;
+  }
+
+  /** Milliseconds between two checks. */
+  get resyncIntervalMs(): number {
+    return this.#config?.resyncIntervalMs ?? DEFAULT_RESYNC_INTERVAL_MS;
+  }
+
+  /** Eight hex digits that are the same for configs that mean the same; empty where there is none yet. */
+  get hash(): string {
+    return this.#config === undefined ? "" : fnv1a(this.#text);
+  }
+
+  /** Reads the config; a bad one leaves the last good one in force. */
+  async read(): Promise<ConfigReport> {
+    try {
+      const reading = await this.#source.read();
+      this.#isReadable = !("unreadable" in reading);
+      if ("unreadable" in reading) throw unreadable(this.#source.path, reading.unreadable);
+      const { config, warnings } = loadConfig(reading.files, this.#options);
+      if (!this.#isGood) this.#reporter.report("info", `Config ${this.#source.path} is good again`);
+      if (warnings.length > 0) this.#reporter.report("warning", ...warnings.map(formatProblem));
+      this.#isGood = true;
+      return { isGood: true, changed: this.#use(config) };
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      this.#isGood = false;
+      const consequence = this.#config === undefined
+        ? "no rule is touched until it is good"
+        : "the last good one stays in force";
+      const lines = error.problems.map(formatProblem);
+      this.#reporter.report("error", ...lines, `Config ${this.#source.path} is bad: ${consequence}`);
+      return { isGood: false, changed: false };
+    }
+  }
+
+  #use(config: MasqConfig): boolean {
+    const text = describeConfig(config);
+    if (text === this.#text) return false;
+    this.#config = config;
+    this.#text = text;
+    this.#logger.verbose(2, () => `Config: ${text}`);
+    return true;
+  }
+}
+
+function unreadable(path: string, why: string): ConfigError {
+  return new ConfigError([{
+    severity: "error",
+    origin: { file: path, key: "" },
+    message: `cannot be read: ${why}`,
+  }]);
+}
+
+/** A text that is the same for configs that mean the same. */
+function describeConfig(config: MasqConfig): string {
+  const texts = (entries: readonly CidrEntry[]) => entries.map(({ cidr }) => cidr.text);
+  return JSON.stringify({
+    ...config,
+    nonMasqueradeCidrs: texts(config.nonMasqueradeCidrs),
+    masqueradeCidrs: texts(config.masqueradeCidrs),
+  });
+}
+
+/** The 32-bit FNV-1a hash, to tell configs apart on a dashboard; it protects nothing. */
+function fnv1a(text: string): string {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, "0");
+}

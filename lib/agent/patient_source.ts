@@ -1,0 +1,33 @@
+/** A config source on a file system that may hang. */
+import type { Clock } from "../system/clock.ts";
+import type { ConfigReading, ConfigSource } from "../system/config_source.ts";
+
+/** Milliseconds that reading the config may take before the agent goes on without it. */
+const TIME_LIMIT_MS = 5_000;
+
+/** Gives up waiting for another source after a while, and asks it again only once it has answered. */
+export class PatientSource implements ConfigSource {
+  readonly path: string;
+  readonly #source: ConfigSource;
+  readonly #clock: Clock;
+  #pending: Promise<ConfigReading> | undefined;
+
+  constructor(source: ConfigSource, clock: Clock) {
+    this.path = source.path;
+    this.#source = source;
+    this.#clock = clock;
+  }
+
+  async read(): Promise<ConfigReading> {
+    this.#pending ??= this.#source.read().finally(() => this.#pending = undefined);
+    const answered = new AbortController();
+    const timeLimit = this.#clock.sleep(TIME_LIMIT_MS, answered.signal).then((): ConfigReading => ({
+      unreadable: `the file system did not answer within ${TIME_LIMIT_MS / 1000}s`,
+    }));
+    try {
+      return await Promise.race([this.#pending, timeLimit]);
+    } finally {
+      answered.abort();
+    }
+  }
+}

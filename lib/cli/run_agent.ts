@@ -1,0 +1,82 @@
+/** The agent itself: once, or as a daemon. */
+import { Agent } from "../agent/agent.ts";
+import { PatientSource } from "../agent/patient_source.ts";
+import { IptablesBackend } from "../backends/iptables/iptables_backend.ts";
+import type { IpFamily } from "../config/ip_address.ts";
+import type { Logger } from "../system/logger.ts";
+import type { AgentOptions } from "./agent_options.ts";
+import { EXIT, type System } from "./system.ts";
+
+/** Milliseconds that a running sync may take once the agent was asked to stop. */
+const GRACE_MS = 1_500;
+
+/** Runs the agent to its end and returns the exit code. */
+export async function runAgent(options: AgentOptions, system: System): Promise<number> {
+  const { clock, runner } = system;
+  const logger = system.createLogger(options);
+  for (const flag of options.ignoredFlags) {
+    logger.verbose(2, () => `--${flag} has no meaning here and is ignored`);
+  }
+  const families: IpFamily[] = options.enableIpv6 ? ["IPv4", "IPv6"] : ["IPv4"];
+  const agent = new Agent({
+    source: new PatientSource(system.createConfigSource(options.configPath), clock),
+    ...(!options.once && { watcher: system.createConfigWatcher(options.configPath) }),
+    backends: families.map((family) => new IptablesBackend(family, options.chainName, runner)),
+    clock,
+    logger,
+    configOptions: options,
+    masquerade: options,
+  });
+  if (options.once) {
+    const { configIsGood, failures } = await agent.cycle();
+    return !configIsGood ? EXIT.badInput : failures > 0 ? EXIT.failed : EXIT.done;
+  }
+  logger.info(
+    `ip-masq-agent ${system.version} started: config ${options.configPath}, ${families.join(" and ")}`,
+  );
+  if (options.metricsHost !== undefined && !await serveMetrics(options.metricsHost, agent, system, logger)) {
+    return EXIT.failed;
+  }
+  system.onReload(() => {
+    logger.info("Asked to sync now");
+    agent.wake();
+  });
+  return await runUntilStopped(agent, options, system, logger);
+}
+
+/** Returns whether it could listen. */
+async function serveMetrics(host: string, agent: Agent, system: System, logger: Logger): Promise<boolean> {
+  const { answer } = await import("../agent/endpoints.ts");
+  try {
+    const address = system.serveHttp(host, (path) => answer(path, agent, system.clock, system.version));
+    logger.info(`Metrics and health at http://${address}/metrics, /healthz and /readyz`);
+    return true;
+  } catch (error) {
+    logger.error(`Cannot serve metrics on ${host}: ${(error as Error).message}: does another agent run?`);
+    return false;
+  } finally {
+    system.revokeNetwork();
+  }
+}
+
+/** A sync that runs is finished, but one that hangs must not hold up a shutdown. */
+async function runUntilStopped(
+  agent: Agent,
+  options: AgentOptions,
+  system: System,
+  logger: Logger,
+): Promise<number> {
+  const { clock, stop } = system;
+  const graceOver = new Promise<boolean>((resolve) => {
+    const never = new AbortController().signal;
+    stop.addEventListener("abort", () => void clock.sleep(GRACE_MS, never).then(() => resolve(false)));
+  });
+  const finished = await Promise.race([agent.run(stop).then(() => true), graceOver]);
+  if (!finished) logger.warning("Stopped in the middle of a sync that hangs");
+  if (!options.cleanupOnExit) {
+    logger.info("Stopped: the rules stay in place");
+    return EXIT.done;
+  }
+  const removed = await Promise.all(agent.families.map((family) => family.remove()));
+  return removed.every(Boolean) ? EXIT.done : EXIT.failed;
+}

@@ -1,0 +1,34 @@
+/** The machine, as far as a command needs it; and the exit codes. */
+import type { Clock } from "../system/clock.ts";
+import type { CommandRunner } from "../system/command_runner.ts";
+import type { ConfigSource } from "../system/config_source.ts";
+import type { ConfigWatcher } from "../system/config_watcher.ts";
+import type { Answer } from "../system/http_server.ts";
+import type { Logger, LoggerOptions } from "../system/logger.ts";
+
+/** What touches the machine comes to a command through this. */
+export interface System {
+  readonly clock: Clock;
+  readonly runner: CommandRunner;
+  readonly version: string;
+  createConfigSource(path: string): ConfigSource;
+  createConfigWatcher(path: string): ConfigWatcher;
+  createLogger(options: LoggerOptions): Logger;
+  printOut(text: string): void;
+  printError(text: string): void;
+  /**
+   * Answers HTTP requests on an address of this machine until the program stops. Returns the address with its port.
+   *
+   * @throws {Error} The address can't be listened on.
+   */
+  serveHttp(host: string, answer: (path: string) => Promise<Answer | undefined>): string;
+  /** Gives up the permission to use the network; a server that listens goes on. */
+  revokeNetwork(): void;
+  /** Aborts when the program is asked to stop. */
+  readonly stop: AbortSignal;
+  /** Calls back whenever the program is asked to sync now. */
+  onReload(callback: () => void): void;
+}
+
+/** Done; failed; bad usage or bad config. */
+export const EXIT = { done: 0, failed: 1, badInput: 2 } as const;

@@ -1,0 +1,110 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { Agent } from "../../lib/agent/agent.ts";
+import { answer } from "../../lib/agent/endpoints.ts";
+import { FakeBackend, FakeClock, FakeConfigSource, FakeLogger } from "../fakes/agent.ts";
+
+function setUp(text: string) {
+  const source = new FakeConfigSource(text);
+  const backends = [new FakeBackend("IPv4"), new FakeBackend("IPv6")] as const;
+  const clock = new FakeClock();
+  const agent = new Agent({
+    source,
+    backends,
+    clock,
+    logger: new FakeLogger(),
+    configOptions: { enableIpv6: true, allReservedRanges: false },
+    masquerade: { randomFully: true, toPorts: [] },
+  });
+  const get = (path: string) => answer(path, agent, clock, "1.2.3");
+  return { agent, source, backends, clock, get };
+}
+
+const GOOD = 'nonMasqueradeCIDRs: ["10.0.0.0/8", "fd00::/8"]\nmasqueradeCIDRs: ["10.1.0.0/16"]';
+
+Deno.test("/readyz is 503 until the rules stand, and while the config is bad", async () => {
+  const { agent, source, get } = setUp("nonMasqueradeCIDRs: 5");
+  await agent.cycle();
+  assertEquals(await get("/readyz").then((it) => [it?.status, it?.body]), [
+    503,
+    "the config is bad, see the log\n",
+  ]);
+  source.text = GOOD;
+  await agent.cycle();
+  assertEquals((await get("/readyz"))?.status, 200);
+  source.text = "nonMasqueradeCIDRs: 5";
+  await agent.cycle();
+  assertEquals((await get("/readyz"))?.status, 503);
+});
+
+Deno.test("/readyz is 503 while one family fails from the start", async () => {
+  const { agent, backends, get } = setUp(GOOD);
+  backends[1].failure = "no nat table";
+  await agent.cycle();
+  assertEquals((await get("/readyz"))?.body, "the rules do not stand yet, see the log\n");
+});
+
+Deno.test("/healthz is 500 when no sync succeeded for three intervals", async () => {
+  const { agent, backends, clock, get } = setUp(GOOD);
+  await agent.cycle();
+  backends[0].failure = "broken";
+  clock.time = 180_000;
+  await agent.cycle();
+  assertEquals((await get("/healthz"))?.status, 200);
+  clock.time = 180_001;
+  assertEquals((await get("/healthz"))?.status, 500);
+  backends[0].failure = undefined;
+  await agent.cycle();
+  assertEquals((await get("/healthz"))?.status, 200);
+});
+
+Deno.test("other paths are not answered", async () => {
+  assertEquals(await setUp(GOOD).get("/"), undefined);
+});
+
+Deno.test("/metrics tells everything in Prometheus's text format", async () => {
+  const { agent, source, backends, get } = setUp(GOOD);
+  await agent.cycle();
+  backends[0].rules = [];
+  await agent.cycle();
+  backends[1].failure = "no nat table";
+  source.text = "nonMasqueradeCIDRs: 5";
+  await agent.cycle();
+  const { contentType, body } = (await get("/metrics"))!;
+  assertEquals(contentType, "text/plain; version=0.0.4; charset=utf-8");
+
+  const lines = body.trimEnd().split("\n");
+  for (const line of lines) {
+    assertMatch(
+      line,
+      /^(# (HELP|TYPE) ip_masq_agent_[a-z_]+ .+|ip_masq_agent_[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? [0-9.e+-]+)$/,
+    );
+  }
+  const values = Object.fromEntries(
+    lines.filter((line) => !line.startsWith("#")).map((line) => {
+      const at = line.lastIndexOf(" ");
+      return [line.slice("ip_masq_agent_".length, at), Number(line.slice(at + 1))];
+    }),
+  );
+  const expected = {
+    'build_info{version="1.2.3"}': 1,
+    'syncs_total{family="IPv4",result="unchanged"}': 1,
+    'syncs_total{family="IPv4",result="applied"}': 2,
+    'syncs_total{family="IPv4",result="failed"}': 0,
+    'syncs_total{family="IPv6",result="failed"}': 1,
+    'sync_duration_seconds_bucket{family="IPv4",le="0.005"}': 3,
+    'sync_duration_seconds_bucket{family="IPv4",le="+Inf"}': 3,
+    'sync_duration_seconds_sum{family="IPv4"}': 0,
+    'sync_duration_seconds_count{family="IPv6"}': 3,
+    'last_success_timestamp_seconds{family="IPv4"}': 1_700_000_000,
+    'drift_repairs_total{family="IPv4",reason="chain-differs"}': 1,
+    "config_valid": 0,
+    'cidrs{family="IPv4",list="nonMasqueradeCIDRs"}': 1,
+    'cidrs{family="IPv4",list="masqueradeCIDRs"}': 1,
+    'cidrs{family="IPv6",list="masqueradeCIDRs"}': 0,
+    'packets_total{family="IPv4",verdict="MASQUERADE"}': 5,
+    'bytes_total{family="IPv4",verdict="RETURN"}': 180,
+  };
+  for (const [name, value] of Object.entries(expected)) assertEquals(values[name], value, name);
+  assertEquals(Object.keys(values).some((name) => /^config_info\{hash="[0-9a-f]{8}"\}$/.test(name)), true);
+  assertEquals(Object.keys(values).filter((name) => name.startsWith('packets_total{family="IPv6"')), []);
+});

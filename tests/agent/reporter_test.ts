@@ -1,0 +1,26 @@
+import { assertEquals } from "@std/assert";
+import { Reporter } from "../../lib/agent/reporter.ts";
+import { FakeLogger } from "../fakes/agent.ts";
+
+Deno.test("Reporter says an event once and how often it repeated", () => {
+  const logger = new FakeLogger();
+  const reporter = new Reporter(logger);
+  for (let time = 0; time < 3; time++) reporter.report("error", "one", "two");
+  reporter.report("info", "one", "two");
+  assertEquals(logger.take(), [
+    "E one",
+    "E two",
+    "I The event before this happened 2 more times",
+    "I one",
+    "I two",
+  ]);
+});
+
+Deno.test("Reporter.settle() makes the same event a new one", () => {
+  const logger = new FakeLogger();
+  const reporter = new Reporter(logger);
+  reporter.report("warning", "drift");
+  reporter.settle();
+  reporter.report("warning", "drift");
+  assertEquals(logger.take(), ["W drift", "W drift"]);
+});

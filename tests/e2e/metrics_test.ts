@@ -1,0 +1,73 @@
+/** Metrics and health over HTTP, and the permission for it. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { Daemon } from "../sandbox/daemon.ts";
+import { DESTINATIONS, Network } from "../sandbox/network.ts";
+import { Sandbox, VARIANTS } from "../sandbox/sandbox.ts";
+
+/** Fetches a path from inside of the sandbox, without any tool that a machine might lack. */
+async function get(
+  sandbox: Sandbox,
+  path: string,
+  host = "127.0.0.1",
+): Promise<{ status: number; body: string }> {
+  const script = `exec 3<>/dev/tcp/${host}/10264; printf 'GET ${path} HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3`;
+  const text = await sandbox.sh(script);
+  const [head = "", body = ""] = text.split("\r\n\r\n");
+  return { status: Number(head.split(" ")[1]), body };
+}
+
+for (const variant of VARIANTS) {
+  Deno.test(`--metrics-bind-address serves metrics with the kernel's counters, and health (${variant})`, async () => {
+    await using sandbox = await Sandbox.create(variant);
+    await using network = await Network.create(sandbox);
+    await sandbox.writeConfig("resyncInterval: 1s\n");
+    await using daemon = new Daemon(sandbox, "--enable-ipv6", "--metrics-bind-address=127.0.0.1:10264");
+    await daemon.line(/^Metrics and health at http:\/\/127\.0\.0\.1:10264\/metrics/);
+    await daemon.line(/^IPv4: installed/);
+    await daemon.line(/^IPv6: installed/);
+    await network.connect(DESTINATIONS.public, DESTINATIONS.private10, DESTINATIONS.private192);
+    const { status, body } = await get(sandbox, "/metrics");
+    assertEquals(status, 200);
+    assertMatch(body, /^ip_masq_agent_packets_total\{family="IPv4",verdict="MASQUERADE"\} [1-9]/m);
+    assertMatch(body, /^ip_masq_agent_packets_total\{family="IPv4",verdict="RETURN"\} [2-9]/m);
+    assertMatch(body, /^ip_masq_agent_syncs_total\{family="IPv6",result="applied"\} 1$/m);
+    assertMatch(body, /^ip_masq_agent_cidrs\{family="IPv4",list="nonMasqueradeCIDRs"\} 3$/m);
+    assertEquals((await get(sandbox, "/readyz")).status, 200);
+    assertEquals((await get(sandbox, "/healthz")).status, 200);
+    assertEquals((await get(sandbox, "/nothing")).status, 404);
+
+    await sandbox.writeConfig("nonMasqueradeCIDRs: [10]\nresyncInterval: 1s\n");
+    await daemon.line(/the last good one stays in force$/);
+    assertEquals(await get(sandbox, "/readyz"), { status: 503, body: "the config is bad, see the log\n" });
+    assertMatch((await get(sandbox, "/metrics")).body, /^ip_masq_agent_config_valid 0$/m);
+  });
+}
+
+Deno.test("the wildcard address serves other addresses too, and an address in use ends the daemon with 1", async () => {
+  await using sandbox = await Sandbox.create();
+  await sandbox.sh(
+    "ip link add a0 type veth peer name a1; ip addr add 192.0.2.1/24 dev a0; ip link set a0 up",
+  );
+  await using daemon = new Daemon(sandbox, "--metrics-bind-address=[::]:10264");
+  await daemon.line(/^IPv4: installed/);
+  assertEquals((await get(sandbox, "/healthz", "192.0.2.1")).status, 200);
+  const second = await sandbox.agent("--metrics-bind-address=[::]:10264", "--skip_headers");
+  assertEquals(second.code, 1);
+  assertMatch(second.stderr, /^Cannot serve metrics on ::: .*: does another agent run\?$/m);
+});
+
+Deno.test("without the flag nothing listens", async () => {
+  await using sandbox = await Sandbox.create();
+  await using daemon = new Daemon(sandbox);
+  await daemon.line(/^IPv4: installed/);
+  const sockets = await sandbox.sh("cat /proc/net/tcp /proc/net/tcp6");
+  assert(!sockets.includes(`:${(10264).toString(16).toUpperCase()} `), sockets);
+});
+
+Deno.test("--log-format=json writes an object a line", async () => {
+  await using sandbox = await Sandbox.create();
+  const { stderr } = await sandbox.agent("--once", "--log-format=json");
+  const { time, severity, message } = JSON.parse(stderr);
+  assertMatch(time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  assertEquals([severity, message.startsWith("IPv4: installed 5 rules")], ["info", true]);
+});

@@ -1,0 +1,90 @@
+/** An edit of the config reaches the kernel at once, however it is made. The interval is an hour: only watching does it. */
+import { assert, assertEquals } from "@std/assert";
+import { Daemon } from "../sandbox/daemon.ts";
+import { Sandbox } from "../sandbox/sandbox.ts";
+
+const config = (number: number) => `nonMasqueradeCIDRs: ["10.${number}.0.0/16"]\nresyncInterval: 1h\n`;
+
+/** Makes edits one after the other, and waits until each is in the kernel. */
+async function followsEdits(
+  sandbox: Sandbox,
+  path: string,
+  first: () => Promise<unknown>,
+  edit: (number: number) => Promise<unknown>,
+): Promise<void> {
+  await first();
+  await using daemon = new Daemon(sandbox, `--config-path=${path}`);
+  await daemon.line(/^IPv4: installed 3 rules/);
+  for (let number = 1; number <= 10; number++) {
+    const from = daemon.lines.length;
+    await edit(number);
+    await daemon.line(/^IPv4: updated the rules/, { from });
+    const chain = await sandbox.sh("iptables -t nat -S IP-MASQ-AGENT");
+    assert(chain.includes(`-d 10.${number}.0.0/16 `), chain);
+  }
+  assertEquals(daemon.lines.filter((line) => line.includes("bad")), []);
+}
+
+Deno.test("an edit in place is followed", async () => {
+  await using sandbox = await Sandbox.create();
+  const path = "/etc/ip-masq-agent/config.yaml";
+  await followsEdits(
+    sandbox,
+    path,
+    () => sandbox.write(path, config(0)),
+    (it) => sandbox.write(path, config(it)),
+  );
+});
+
+Deno.test("a file that takes the place of another is followed", async () => {
+  await using sandbox = await Sandbox.create();
+  const path = "/etc/ip-masq-agent/config.yaml";
+  await followsEdits(sandbox, path, () => sandbox.write(path, config(0)), async (number) => {
+    await sandbox.write(`${path}.new`, config(number));
+    await sandbox.sh(`mv ${path}.new ${path}`);
+  });
+});
+
+/** What the kubelet does to a ConfigMap volume: a new folder, a new link to it beside the old one, and a rename. */
+async function swapConfigMap(sandbox: Sandbox, number: number): Promise<void> {
+  const folder = `..2026_11_21_19_28_${String(number).padStart(2, "0")}.${1_000_000 + number}`;
+  await sandbox.write(`/etc/config/${folder}/ip-masq-agent`, config(number));
+  await sandbox.sh(`
+cd /etc/config
+old=$(readlink ..data || true)
+ln -s ${folder} ..data_tmp
+mv -T ..data_tmp ..data
+[ -e ip-masq-agent ] || ln -s ..data/ip-masq-agent ip-masq-agent
+[ -z "$old" ] || rm -r "$old"
+`);
+}
+
+for (const path of ["/etc/config/ip-masq-agent", "/etc/config"]) {
+  Deno.test(`a ConfigMap volume is followed, named as ${path}`, async () => {
+    await using sandbox = await Sandbox.create();
+    await followsEdits(sandbox, path, () => swapConfigMap(sandbox, 0), (it) => swapConfigMap(sandbox, it));
+  });
+}
+
+Deno.test("a config that appears, and one that is deleted, is followed", async () => {
+  await using sandbox = await Sandbox.create();
+  await using daemon = new Daemon(sandbox);
+  await daemon.line(/^IPv4: installed 5 rules/);
+  await sandbox.writeConfig(config(1));
+  await daemon.line(/^IPv4: updated the rules: chain IP-MASQ-AGENT has 1 rule missing and 3 rules too many/);
+  await sandbox.sh("rm /etc/config/ip-masq-agent");
+  await daemon.line(/^IPv4: updated the rules: chain IP-MASQ-AGENT has 3 rules missing and 1 rule too many/);
+});
+
+Deno.test("where watching is impossible the interval does it, and a shorter interval counts at once", async () => {
+  await using sandbox = await Sandbox.create();
+  await sandbox.writeConfig("resyncInterval: 1s\n");
+  // As many inotify instances as this user may have: none.
+  await sandbox.sh(
+    "echo 0 >/proc/sys/user/max_inotify_instances || echo 0 >/proc/sys/fs/inotify/max_user_instances",
+  );
+  await using daemon = new Daemon(sandbox);
+  await daemon.line(/^IPv4: installed 5 rules/);
+  await sandbox.writeConfig(config(1));
+  await daemon.line(/^IPv4: updated the rules/);
+});

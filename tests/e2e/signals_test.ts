@@ -1,0 +1,63 @@
+/** How the daemon ends. */
+import { assert, assertEquals } from "@std/assert";
+import { Daemon } from "../sandbox/daemon.ts";
+import { EXECUTABLE, Sandbox } from "../sandbox/sandbox.ts";
+
+Deno.test("--cleanup-on-exit removes the rules of both families and nothing else", async () => {
+  await using sandbox = await Sandbox.create();
+  await sandbox.sh("iptables -t nat -A POSTROUTING -d 192.0.2.1 -j RETURN; iptables -t nat -N OTHER");
+  const save = () => sandbox.sh("for tool in iptables ip6tables; do $tool-save -t nat | grep -v '^#'; done");
+  await sandbox.sh("ip6tables -t nat -S");
+  const before = (await save()).replaceAll(/\[\d+:\d+\]/g, "");
+  await using daemon = new Daemon(sandbox, "--enable-ipv6", "--cleanup-on-exit");
+  await daemon.line(/^IPv4: installed/);
+  await daemon.line(/^IPv6: installed/);
+  daemon.kill("SIGTERM");
+  assertEquals(await daemon.status(), 0);
+  assertEquals(daemon.lines.slice(-2).sort(), ["IPv4: removed the rules", "IPv6: removed the rules"]);
+  assertEquals((await save()).replaceAll(/\[\d+:\d+\]/g, "").trim(), before.trim());
+});
+
+Deno.test("as PID 1 of a container the daemon follows SIGHUP and SIGTERM", async () => {
+  await using sandbox = await Sandbox.create();
+  const child = sandbox.spawn("unshare", [
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+    EXECUTABLE,
+    "--skip_headers",
+  ]);
+  const output = child.output();
+  const pid = async () => (await sandbox.sh(`cat /proc/${child.pid}/task/*/children`)).trim();
+  while (!(await sandbox.sh("iptables -t nat -S")).includes("-j IP-MASQ-AGENT")) { /* It starts. */ }
+  const agent = await pid();
+  await sandbox.sh("iptables -t nat -F IP-MASQ-AGENT");
+  await sandbox.sh(`kill -HUP ${agent}`);
+  while (!(await sandbox.sh("iptables -t nat -S IP-MASQ-AGENT")).includes("MASQUERADE")) { /* It heals. */ }
+  await sandbox.sh(`kill -TERM ${agent}`);
+  const { code, stderr } = await output;
+  assertEquals([code, new TextDecoder().decode(stderr).trimEnd().split("\n").at(-1)], [
+    0,
+    "Stopped: the rules stay in place",
+  ]);
+  await child.stdin.abort();
+});
+
+Deno.test("a sync that hangs does not hold up the end", async () => {
+  await using sandbox = await Sandbox.create();
+  await using daemon = new Daemon(sandbox);
+  await daemon.line(/^IPv4: installed/);
+  await sandbox.write("/run/hang", "#!/bin/sh\ntrap '' TERM\nexec sleep 20\n");
+  await sandbox.sh("chmod +x /run/hang; ln -sfn /run/hang /etc/alternatives/iptables-restore");
+  daemon.kill("SIGHUP");
+  await daemon.line(/^Asked to sync now/);
+  const start = performance.now();
+  daemon.kill("SIGTERM");
+  assertEquals(await daemon.status(), 0);
+  assert(performance.now() - start < 10_000, "it waited for the command");
+  assertEquals(daemon.lines.slice(-2), [
+    "Stopped in the middle of a sync that hangs",
+    "Stopped: the rules stay in place",
+  ]);
+});
