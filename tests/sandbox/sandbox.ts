@@ -57,18 +57,30 @@ export class Sandbox implements AsyncDisposable {
   /** Which iptables the sandbox has under that name. */
   readonly variant: Variant;
 
-  private constructor(holder: Deno.ChildProcess, variant: Variant, isRoot: boolean) {
+  private constructor(holder: Deno.ChildProcess, variant: Variant, userNamespace: boolean) {
     this.#holder = holder;
     this.variant = variant;
-    const user = isRoot ? [] : ["--user", "--preserve-credentials"];
+    const user = userNamespace ? ["--user", "--preserve-credentials"] : [];
     this.#enter = ["--target", String(holder.pid), ...user, "--net", "--mount", "--"];
   }
 
-  /** Makes a sandbox whose iptables is of the given variant. */
-  static async create(variant: Variant = "nft"): Promise<Sandbox> {
-    const isRoot = Deno.uid() === 0;
+  /**
+   * Makes a sandbox whose iptables is of the given variant, in a user namespace of its own where asked, or where
+   * this is not root. Only there are the limits in /proc/sys/user the sandbox's own.
+   */
+  static async create(
+    variant: Variant = "nft",
+    { userNamespace = Deno.uid() !== 0 }: { readonly userNamespace?: boolean } = {},
+  ): Promise<Sandbox> {
     const holder = new Deno.Command("unshare", {
-      args: [...(isRoot ? [] : ["--user", "--map-root-user"]), "--net", "--mount", "bash", "-c", SETUP],
+      args: [
+        ...(userNamespace ? ["--user", "--map-root-user"] : []),
+        "--net",
+        "--mount",
+        "bash",
+        "-c",
+        SETUP,
+      ],
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",
@@ -81,7 +93,7 @@ export class Sandbox implements AsyncDisposable {
       await holder.status;
       throw new Error("Cannot make namespaces: run the tests as root, or allow unprivileged user namespaces");
     }
-    const sandbox = new Sandbox(holder, variant, isRoot);
+    const sandbox = new Sandbox(holder, variant, userNamespace);
     await sandbox.useVariant(variant);
     return sandbox;
   }
