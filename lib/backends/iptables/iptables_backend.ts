@@ -1,6 +1,7 @@
 /** Rules through iptables-restore, of whichever variant (nft or legacy). */
 import type { ChainName } from "../../config/chain_name.ts";
 import type { IpFamily } from "../../config/ip_address.ts";
+import { printable } from "../../config/printable.ts";
 import type { Ruleset } from "../../rules/ruleset.ts";
 import type { CommandName, CommandResult, CommandRunner } from "../../system/command_runner.ts";
 import { type Backend, BackendError, type SyncPlan, type VerdictCounters } from "../backend.ts";
@@ -24,6 +25,9 @@ const COMMANDS: Readonly<Record<IptablesProgram, Readonly<Record<IpFamily, Comma
   "iptables-nft": { IPv4: "iptables-nft-restore", IPv6: "ip6tables-nft-restore" },
   "iptables-legacy": { IPv4: "iptables-legacy-restore", IPv6: "ip6tables-legacy-restore" },
 };
+
+/** Characters of a command's messages that are worth a log line. */
+const MOST_SAID = 500;
 
 /** Keep what is not mentioned; wait up to 5 seconds for another program's lock. */
 const RESTORE_ARGS = ["--noflush", "-w", "5"];
@@ -125,9 +129,11 @@ export class IptablesBackend implements Backend {
     const input = formatReadText(this.#chainName);
     const result = await this.#run(RESTORE_ARGS, input);
     // A chain that does not exist ends the command with an error, after it printed POSTROUTING.
-    if (result.code !== 0 && !/^-P POSTROUTING /m.test(result.stdout)) {
-      throw this.#failure("read", result, input);
+    const listed = /^-P POSTROUTING /m.test(result.stdout);
+    if (!listed && result.code === 0) {
+      throw new BackendError(`${this.#command} listed nothing: is it iptables?`);
     }
+    if (!listed) throw this.#failure("read", result, input);
     return parseListing(result.stdout, this.#chainName);
   }
 
@@ -153,7 +159,9 @@ export class IptablesBackend implements Backend {
     const number = Number(/line:? (\d+)/i.exec(stderr)?.[1]);
     const line = input?.split("\n")[number - 1];
     return new BackendError(
-      `${this.#command} cannot ${action} the rules: exit code ${code}: ${said || "no message"}` +
+      `${this.#command} cannot ${action} the rules: exit code ${code}: ${
+        printable(said, MOST_SAID) || "no message"
+      }` +
         (line ? `: line ${number} was: ${line}` : "") + hint(code, stderr),
     );
   }
@@ -163,6 +171,9 @@ export class IptablesBackend implements Backend {
 function hint(code: number, stderr: string): string {
   if (/permission denied|operation not permitted|you must be root/i.test(stderr)) {
     return ": run the agent as root, or with the capabilities NET_ADMIN and NET_RAW";
+  }
+  if (/can't open lock file/i.test(stderr)) {
+    return ": make /run writable, or mount the host's /run/xtables.lock";
   }
   if (code === 4) return ": another program holds the xtables lock; this is tried again";
   if (/table does not exist|can't initialize/i.test(stderr)) {
