@@ -56,7 +56,9 @@ export function parseCidr(text: string): Cidr {
   if (first.value !== address.value) {
     throw new SyntaxError(`"${text}" is not aligned: did you mean "${canonical}"?`);
   }
-  return { family: address.family, address: first.value, prefixLength, text: canonical } as Cidr;
+  // The text that is there already, where it is the same: lists may be long.
+  const kept = text === canonical ? text : canonical;
+  return { family: address.family, address: first.value, prefixLength, text: kept } as Cidr;
 }
 
 function parseAddressPart(whole: string, part: string): IpAddress {

@@ -33,6 +33,8 @@ export interface MasqConfig {
   readonly cidrLimit: number;
   /** Milliseconds between two checks of the rules. */
   readonly resyncIntervalMs: number;
+  /** Where each setting is made; a setting that is missing here has its default. */
+  readonly origins?: ReadonlyMap<SettingName, Origin>;
 }
 
 /** The settings that one file makes; what it leaves out is absent. */
@@ -46,7 +48,12 @@ export interface ConfigSettings {
   readonly cidrLimit?: number;
   /** Milliseconds. */
   readonly resyncInterval?: number;
+  /** Where the file makes each of these. */
+  readonly origins?: ReadonlyMap<SettingName, Origin>;
 }
+
+/** The keys of a config. */
+export type SettingName = Exclude<keyof ConfigSettings, "origins">;
 
 /** How many entries of each list are of `family`, by the list's key. */
 export function cidrCounts(config: MasqConfig, family: IpFamily): Readonly<Record<string, number>> {

@@ -1,12 +1,12 @@
 /** The keys of a config: the one definition that parsing, help and the JSON schema share. */
-import type { ConfigSettings } from "./config.ts";
+import type { SettingName } from "./config.ts";
 
 /** The kinds of value that a key takes. */
 export type KeyType = "cidrs" | "boolean" | "count" | "duration";
 
 /** One key of a config. */
 export interface KeyDefinition {
-  readonly name: keyof ConfigSettings;
+  readonly name: SettingName;
   readonly type: KeyType;
   /** As a config would write it. */
   readonly defaultValue: string | number | boolean | readonly string[];

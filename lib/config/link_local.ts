@@ -7,3 +7,6 @@ export const LINK_LOCAL: Readonly<Record<IpFamily, Cidr>> = {
   IPv4: parseCidr("169.254.0.0/16"),
   IPv6: parseCidr("fe80::/10"),
 };
+
+/** The key of a config that takes the exemption from these destinations. */
+export const LINK_LOCAL_KEY = { IPv4: "masqLinkLocal", IPv6: "masqLinkLocalIPv6" } as const;

@@ -3,7 +3,7 @@ import type { ConfigSettings, MasqConfig } from "./config.ts";
 import { decodeConfig } from "./decode.ts";
 import { mergeSettings } from "./merge.ts";
 import { parseConfig } from "./parse_config.ts";
-import { ConfigError, type ConfigProblem } from "./problem.ts";
+import { ConfigError, type ConfigProblem, sortProblems } from "./problem.ts";
 import { type ConfigOptions, resolveConfig } from "./resolve_config.ts";
 
 /** A config file as it was read. */
@@ -42,6 +42,12 @@ export function loadConfig(files: readonly ConfigFile[], options: ConfigOptions)
   }
   const resolved = resolveConfig(mergeSettings(settings), options);
   problems.push(...resolved.problems);
-  if (problems.some(({ severity }) => severity === "error")) throw new ConfigError(problems);
-  return { config: resolved.config, warnings: problems };
+  const order = files.map(({ name }) => name);
+  const sorted = sortProblems(problems).sort((a, b) => indexOf(order, a) - indexOf(order, b));
+  if (problems.some(({ severity }) => severity === "error")) throw new ConfigError(sorted);
+  return { config: resolved.config, warnings: sorted };
+}
+
+function indexOf(order: readonly string[], { origin }: ConfigProblem): number {
+  return origin.file === undefined ? order.length : order.indexOf(origin.file);
 }

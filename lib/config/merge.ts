@@ -1,5 +1,6 @@
 /** Settings of several files -> the settings that they make together. */
-import type { CidrEntry, ConfigSettings } from "./config.ts";
+import type { CidrEntry, ConfigSettings, Origin, SettingName } from "./config.ts";
+import { CONFIG_KEYS } from "./keys.ts";
 
 /**
  * Merges settings in the order of their files: lists are united, link-local booleans are ORed, an explicit false
@@ -8,7 +9,7 @@ import type { CidrEntry, ConfigSettings } from "./config.ts";
 export function mergeSettings(files: readonly ConfigSettings[]): ConfigSettings {
   const [only, ...others] = files;
   if (only !== undefined && others.length === 0) return only;
-  const values = <K extends keyof ConfigSettings>(key: K): NonNullable<ConfigSettings[K]>[] =>
+  const values = <K extends SettingName>(key: K): NonNullable<ConfigSettings[K]>[] =>
     files.map((settings) => settings[key]).filter((value) => value !== undefined);
   const merged = {
     nonMasqueradeCIDRs: unite(values("nonMasqueradeCIDRs")),
@@ -20,7 +21,17 @@ export function mergeSettings(files: readonly ConfigSettings[]): ConfigSettings 
     cidrLimit: combine(values("cidrLimit"), (all) => Math.max(...all)),
     resyncInterval: combine(values("resyncInterval"), (all) => Math.min(...all)),
   };
-  return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== undefined));
+  const origins = new Map<SettingName, Origin>();
+  for (const { name } of CONFIG_KEYS) {
+    const setting = files.filter((settings) => settings[name] !== undefined);
+    const decisive = setting.find((settings) => settings[name] === merged[name]) ?? setting[0];
+    const origin = decisive?.origins?.get(name);
+    if (origin !== undefined) origins.set(name, origin);
+  }
+  return {
+    origins,
+    ...Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== undefined)),
+  };
 }
 
 /** A key that no file sets stays unset, so that it gets its default. */

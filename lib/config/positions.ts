@@ -10,22 +10,32 @@ export interface Position {
   readonly column: number;
 }
 
-/** A key of the top mapping and the places of the items of its list, if it has one. */
-export interface KeyPosition extends Position {
+/** A key of the top mapping and the offsets at which it and the items of its list, if it has one, start. */
+export interface KeyPosition {
   readonly key: string;
-  readonly items: readonly Position[];
+  readonly offset: number;
+  readonly items: readonly number[];
 }
 
-/** The keys of the top mapping in the order of the text, repeated ones too. */
-export function findPositions(text: string): readonly KeyPosition[] {
+/** What a text has where. Lists may be long, so places are kept as offsets until somebody asks. */
+export interface Positions {
+  /** The keys of the top mapping in the order of the text, repeated ones too. */
+  readonly keys: readonly KeyPosition[];
+  /** Line and column of an offset. */
+  at(offset: number): Position;
+}
+
+/** Finds the keys of the top mapping and the items of their lists. */
+export function findPositions(text: string): Positions {
   const scanner = new Scanner(text);
-  const start = scanner.skipBlank(0);
-  return text[start] === "{" ? scanner.flowMapping(start) : scanner.blockMapping();
+  const start = scanner.documentStart();
+  const keys = text[start] === "{" ? scanner.flowMapping(start) : scanner.blockMapping();
+  return { keys, at: (offset) => scanner.position(offset) };
 }
 
 // No two parts of these can match the same character, so that no line makes them slow.
-const BLOCK_KEY = /^( *)("(?:[^"\\]|\\.)*" *|'(?:[^']|'')*' *|[^\s"'#&*!|>%@`[\]{},-][^#]*?):(?=[ \t]|$)/;
-const BLOCK_ITEM = /^( *)-(?: +|\t+|$)/;
+const BLOCK_KEY = /^([ \t]*)("(?:[^"\\]|\\.)*" *|'(?:[^']|'')*' *|[^\s"'#&*!|>%@`[\]{},-][^#]*?):(?=[ \t]|$)/;
+const BLOCK_ITEM = /^([ \t]*)-(?: +|\t+|$)/;
 const PROPERTIES = /^(?:[&!][^\s]* +)+/;
 
 class Scanner {
@@ -38,7 +48,8 @@ class Scanner {
     for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) this.#lines.push(at + 1);
   }
 
-  #position(offset: number): Position {
+  /** Line and column of an offset. */
+  position(offset: number): Position {
     let [low, high] = [0, this.#lines.length - 1];
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
@@ -58,10 +69,18 @@ class Scanner {
     }
   }
 
+  /** The offset of the first thing behind directives (`%YAML 1.2`) and the `---` line. */
+  documentStart(): number {
+    const start = this.skipBlank(0);
+    const header = /(?:%[^\n]*\n\s*)*---(?=\s)/y;
+    header.lastIndex = start;
+    return header.test(this.#text) ? this.skipBlank(header.lastIndex) : start;
+  }
+
   /** Reads `key: value` lines that stand at the indent of the first one. */
   blockMapping(): KeyPosition[] {
     const keys: KeyPosition[] = [];
-    let items: Position[] = [];
+    let items: number[] = [];
     let indent: number | undefined;
     let itemIndent: number | undefined;
     for (let number = 0; number < this.#lines.length; number++) {
@@ -74,16 +93,16 @@ class Scanner {
       if (key !== null && key[1]!.length === (indent ??= key[1]!.length)) {
         items = [];
         itemIndent = undefined;
-        keys.push({ key: unquote(key[2]!.trim()), ...this.#position(start + indent), items });
+        keys.push({ key: unquote(key[2]!.trim()), offset: start + indent, items });
         const value = this.#skipProperties(start + key[0].length);
         if (this.#text[value] === "[") {
-          items.push(...this.#flowSequence(value).items);
+          for (const item of this.#flowSequence(value).items) items.push(item);
         }
         continue;
       }
       const item = BLOCK_ITEM.exec(line.trimEnd());
       if (item !== null && indent !== undefined && item[1]!.length === (itemIndent ??= item[1]!.length)) {
-        items.push(this.#position(start + item[0].length));
+        items.push(start + item[0].length);
       }
     }
     return keys;
@@ -104,7 +123,7 @@ class Scanner {
       const start = at;
       at = this.#skipFlowValue(at, ":");
       const key = unquote(this.#text.slice(start, at).trim());
-      let items: readonly Position[] = [];
+      let items: readonly number[] = [];
       if (this.#text[at] === ":") {
         at = this.skipBlank(at + 1);
         if (this.#text[at] === "[") {
@@ -114,7 +133,7 @@ class Scanner {
         }
         at = this.#skipFlowValue(at, ",");
       }
-      keys.push({ key, ...this.#position(start), items });
+      keys.push({ key, offset: start, items });
       if (this.#text[at] !== ",") break;
       at = this.skipBlank(at + 1);
     }
@@ -122,11 +141,11 @@ class Scanner {
   }
 
   /** Reads `[item, …]` from its bracket on. */
-  #flowSequence(at: number): { items: Position[]; end: number } {
-    const items: Position[] = [];
+  #flowSequence(at: number): { items: number[]; end: number } {
+    const items: number[] = [];
     at = this.skipBlank(at + 1);
     while (at < this.#text.length && this.#text[at] !== "]") {
-      items.push(this.#position(at));
+      items.push(at);
       at = this.#skipFlowValue(at, ",");
       if (this.#text[at] !== ",") break;
       at = this.skipBlank(at + 1);

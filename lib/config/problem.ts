@@ -9,6 +9,60 @@ export interface ConfigProblem {
   readonly message: string;
 }
 
+/** A wrong list can have as many problems as entries; nobody reads more than this of them. */
+const MOST_PROBLEMS = 100;
+
+/** Collects the problems of one source; of those over a hundred it keeps only the number. */
+export class ProblemList {
+  readonly #file: string | undefined;
+  readonly #problems: ConfigProblem[] = [];
+  readonly #hidden = { error: 0, warning: 0 };
+
+  /** @param file The file that a problem without one of its own is in. */
+  constructor(file?: string) {
+    this.#file = file;
+  }
+
+  /** Adds a problem. Its message may be a function, which is called only where somebody will read it. */
+  add(origin: Origin, message: string | (() => string), severity: ConfigProblem["severity"] = "error"): void {
+    if (this.#problems.length >= MOST_PROBLEMS) this.#hidden[severity]++;
+    else {
+      const file = this.#file === undefined ? {} : { file: this.#file };
+      const text = typeof message === "string" ? message : message();
+      this.#problems.push({ severity, origin: { ...file, ...origin }, message: text });
+    }
+  }
+
+  /** The problems by line; those without one come last. */
+  list(): readonly ConfigProblem[] {
+    const problems = sortProblems(this.#problems);
+    for (const severity of ["error", "warning"] as const) {
+      const number = this.#hidden[severity];
+      if (number === 0) continue;
+      const origin = { ...(this.#file !== undefined && { file: this.#file }), key: "" };
+      problems.push({
+        severity,
+        origin,
+        message: `and ${number} more ${severity}${number === 1 ? "" : "s"}`,
+      });
+    }
+    return problems;
+  }
+}
+
+/** Puts problems in the order of the lines that they are about. */
+export function sortProblems(problems: readonly ConfigProblem[]): ConfigProblem[] {
+  const line = ({ origin }: ConfigProblem) => origin.line ?? Infinity;
+  const column = ({ origin }: ConfigProblem) => origin.column ?? Infinity;
+  return problems.toSorted((a, b) =>
+    line(a) < line(b) || line(a) === line(b) && column(a) < column(b)
+      ? -1
+      : line(a) === line(b) && column(a) === column(b)
+      ? 0
+      : 1
+  );
+}
+
 /** A config that can't be used. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
@@ -32,4 +86,9 @@ export function formatProblem({ severity, origin, message }: ConfigProblem): str
 /** `FILE:LINE:COLUMN`, as far as they are known. */
 export function formatPlace({ file, line, column }: Origin): string {
   return [file, line, column].filter((part) => part !== undefined).join(":");
+}
+
+/** `FILE:LINE:COLUMN KEY`, or only the key for a default. */
+export function formatOrigin(origin: Origin): string {
+  return [formatPlace(origin), origin.key].filter((part) => part !== "").join(" ");
 }

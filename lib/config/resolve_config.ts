@@ -1,5 +1,4 @@
 /** Settings of the files -> one complete config, with what is odd about it. */
-import { ADDRESS_BITS } from "./ip_address.ts";
 import { type Cidr, cidrContains } from "./cidr.ts";
 import {
   type CidrEntry,
@@ -8,9 +7,10 @@ import {
   DEFAULT_RESYNC_INTERVAL_MS,
   defaultNonMasqueradeCidrs,
   type MasqConfig,
+  type Origin,
 } from "./config.ts";
-import type { ConfigProblem } from "./problem.ts";
-import { LINK_LOCAL } from "./link_local.ts";
+import { type ConfigProblem, formatOrigin, ProblemList } from "./problem.ts";
+import { LINK_LOCAL, LINK_LOCAL_KEY } from "./link_local.ts";
 
 /** What flags say about the meaning of a config. */
 export interface ConfigOptions {
@@ -35,28 +35,26 @@ export function resolveConfig(settings: ConfigSettings, options: ConfigOptions):
     masqLinkLocal: { IPv4: settings.masqLinkLocal ?? false, IPv6: settings.masqLinkLocalIPv6 ?? false },
     cidrLimit: settings.cidrLimit ?? DEFAULT_CIDR_LIMIT,
     resyncIntervalMs: settings.resyncInterval ?? DEFAULT_RESYNC_INTERVAL_MS,
+    origins: settings.origins ?? new Map(),
   };
-  return { config, problems: [...limitErrors(config), ...coverageWarnings(config, options)] };
+  const problems = new ProblemList();
+  reportLimit(config, problems);
+  reportCovered(config, options, problems);
+  return { config, problems: problems.list() };
 }
 
-function* limitErrors({ nonMasqueradeCidrs, cidrLimit }: MasqConfig): Iterable<ConfigProblem> {
-  const [firstOver] = nonMasqueradeCidrs.slice(cidrLimit);
+function reportLimit({ nonMasqueradeCidrs, cidrLimit }: MasqConfig, problems: ProblemList): void {
+  const firstOver = nonMasqueradeCidrs[cidrLimit];
   if (firstOver === undefined || firstOver.origin.file === undefined) return;
-  yield {
-    severity: "error",
-    origin: firstOver.origin,
-    message: `${nonMasqueradeCidrs.length} entries are more than cidrLimit allows (${cidrLimit}): ` +
+  problems.add(
+    firstOver.origin,
+    `${nonMasqueradeCidrs.length} entries are more than cidrLimit allows (${cidrLimit}): ` +
       `every entry costs each new connection time: join ranges, or raise cidrLimit`,
-  };
+  );
 }
 
-/** Entries that change nothing, because the family is off or an earlier rule always decides. */
-function* coverageWarnings(config: MasqConfig, { enableIpv6 }: ConfigOptions): Iterable<ConfigProblem> {
-  const warning = ({ origin, cidr }: CidrEntry, message: string): ConfigProblem => ({
-    severity: "warning",
-    origin,
-    message: `"${cidr.text}" ${message}`,
-  });
+/** Reports entries that change nothing, because the family is off or another rule always decides. */
+function reportCovered(config: MasqConfig, { enableIpv6 }: ConfigOptions, problems: ProblemList): void {
   const masquerade = new CoverIndex(config.masqueradeCidrs);
   const nonMasquerade = new CoverIndex(config.nonMasqueradeCidrs);
   const lists = [
@@ -67,54 +65,63 @@ function* coverageWarnings(config: MasqConfig, { enableIpv6 }: ConfigOptions): I
     for (const entry of entries) {
       const { cidr, origin } = entry;
       if (origin.file === undefined) continue;
+      const warn = (message: string, by?: CidrEntry) =>
+        problems.add(
+          origin,
+          () => `"${cidr.text}" ${message}${by === undefined ? "" : `${name(by, origin)} "${by.cidr.text}"`}`,
+          "warning",
+        );
+      const first = earlier?.cover(entry);
+      const linkLocal = earlier !== undefined && !config.masqLinkLocal[cidr.family] &&
+        cidrContains(LINK_LOCAL[cidr.family], cidr);
+      const cover = own.cover(entry);
       if (cidr.family === "IPv6" && !enableIpv6) {
-        yield warning(entry, "is ignored while IPv6 is off: start the agent with --enable-ipv6");
-        continue;
-      }
-      const linkLocal = LINK_LOCAL[cidr.family];
-      const hidden = earlier?.cover(entry) ??
-        (earlier && !config.masqLinkLocal[cidr.family] && cidrContains(linkLocal, cidr)
-          ? "link-local"
-          : undefined);
-      if (hidden === "link-local") {
-        yield warning(entry, `is exempt anyway: link-local destinations are, unless masqLinkLocal is set`);
-      } else if (hidden !== undefined) {
-        yield warning(entry, `can never match: ${hidden.origin.key} "${hidden.cidr.text}" decides first`);
-      } else {
-        const cover = own.cover(entry);
-        if (cover?.cidr.text === cidr.text) yield warning(entry, `is there already, as ${cover.origin.key}`);
-        else if (cover !== undefined) {
-          yield warning(entry, `lies inside ${cover.origin.key} "${cover.cidr.text}" and changes nothing`);
-        }
-      }
+        warn("is ignored while IPv6 is off: start the agent with --enable-ipv6");
+      } else if (first !== undefined) warn("can never match, since this decides first: ", first);
+      else if (linkLocal) {
+        const key = LINK_LOCAL_KEY[cidr.family];
+        warn(`is exempt anyway: link-local destinations are, unless ${key} is true`);
+      } else if (cover?.cidr.text === cidr.text) warn("is there already: ", cover);
+      else if (cover !== undefined) warn("changes nothing, since it lies inside ", cover);
     }
   }
 }
 
-/** Finds a list's entry that contains another one, in time that does not grow with the list. */
+/** The key of an entry, with its file where that is another one. */
+function name({ origin }: CidrEntry, { file }: Origin): string {
+  return origin.file === file ? origin.key : formatOrigin(origin);
+}
+
+/** Finds a list's entry that contains another one. Thin, since a list may be long: no copies, no texts. */
 class CoverIndex {
-  readonly #byPrefix = new Map<string, CidrEntry>();
-  readonly #lengths: number[];
+  /** The entries that no other one contains, by family and address. Of equal ones the first. */
+  readonly #widest: readonly CidrEntry[];
 
   constructor(entries: readonly CidrEntry[]) {
-    for (const entry of entries) {
-      const key = prefixKey(entry.cidr);
-      if (!this.#byPrefix.has(key)) this.#byPrefix.set(key, entry);
+    const widest: CidrEntry[] = [];
+    for (const entry of entries.toSorted((a, b) => compareCidrs(a.cidr, b.cidr))) {
+      const last = widest.at(-1);
+      if (last === undefined || !cidrContains(last.cidr, entry.cidr)) widest.push(entry);
     }
-    this.#lengths = [...new Set(entries.map(({ cidr }) => cidr.prefixLength))].sort((a, b) => a - b);
+    this.#widest = widest;
   }
 
   /** The widest entry, other than `entry` itself, that contains it. */
   cover(entry: CidrEntry): CidrEntry | undefined {
-    for (const length of this.#lengths) {
-      if (length > entry.cidr.prefixLength) return undefined;
-      const found = this.#byPrefix.get(prefixKey(entry.cidr, length));
-      if (found !== undefined && found !== entry) return found;
+    let [low, high] = [0, this.#widest.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (compareCidrs(this.#widest[middle]!.cidr, entry.cidr) <= 0) low = middle + 1;
+      else high = middle;
     }
-    return undefined;
+    const found = this.#widest[low - 1];
+    return found !== undefined && found !== entry && cidrContains(found.cidr, entry.cidr) ? found : undefined;
   }
 }
 
-function prefixKey({ family, address, prefixLength }: Cidr, length = prefixLength): string {
-  return `${family} ${length} ${address >> BigInt(ADDRESS_BITS[family] - length)}`;
+/** Orders by family, then by first address, then the wider first. */
+function compareCidrs(a: Cidr, b: Cidr): number {
+  if (a.family !== b.family) return a.family < b.family ? -1 : 1;
+  if (a.address !== b.address) return a.address < b.address ? -1 : 1;
+  return a.prefixLength - b.prefixLength;
 }

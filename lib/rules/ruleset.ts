@@ -1,8 +1,8 @@
 /** Config -> the rules of one IP family, as plain data that every backend writes in its own language. */
 import type { Cidr } from "../config/cidr.ts";
-import type { CidrEntry, MasqConfig, Origin } from "../config/config.ts";
+import type { CidrEntry, MasqConfig, Origin, SettingName } from "../config/config.ts";
 import type { IpFamily } from "../config/ip_address.ts";
-import { LINK_LOCAL } from "../config/link_local.ts";
+import { LINK_LOCAL, LINK_LOCAL_KEY } from "../config/link_local.ts";
 import type { PortRange } from "../config/port_range.ts";
 
 /** What a rule does with a packet: leave its source address, or replace it by the node's. */
@@ -45,8 +45,8 @@ const COMMENTS = {
   outbound: "ip-masq-agent: outbound traffic is subject to MASQUERADE (must be last in chain)",
 } as const;
 
-const LINK_LOCAL_KEY = { IPv4: "masqLinkLocal", IPv6: "masqLinkLocalIPv6" } as const;
-const OUTBOUND_KEY = { IPv4: "masqOutBound", IPv6: "masqOutBoundIPv6" } as const;
+/** The key of a config that says what happens to all other destinations. */
+export const OUTBOUND_KEY = { IPv4: "masqOutBound", IPv6: "masqOutBoundIPv6" } as const;
 
 /** Builds the rules of one family: forced destinations, link-local, exempt destinations, everything else. */
 export function buildRuleset(family: IpFamily, config: MasqConfig, masquerade: MasqueradeOptions): Ruleset {
@@ -57,13 +57,18 @@ export function buildRuleset(family: IpFamily, config: MasqConfig, masquerade: M
 
   const rules = perCidr(config.masqueradeCidrs, "MASQUERADE", COMMENTS.masqueradeCidr);
   if (!config.masqLinkLocal[family]) {
-    const entry = { cidr: LINK_LOCAL[family], origin: { key: LINK_LOCAL_KEY[family] } };
+    const entry = { cidr: LINK_LOCAL[family], origin: originOf(config, LINK_LOCAL_KEY[family]) };
     rules.push(...perCidr([entry], "RETURN", COMMENTS.local));
   }
   for (const rule of perCidr(config.nonMasqueradeCidrs, "RETURN", COMMENTS.local)) rules.push(rule);
   if (config.masqOutbound[family]) {
-    const origin = { key: OUTBOUND_KEY[family] };
+    const origin = originOf(config, OUTBOUND_KEY[family]);
     rules.push({ match: {}, target: "MASQUERADE", comment: COMMENTS.outbound, origin });
   }
   return { family, rules, masquerade };
+}
+
+/** Where a setting is made, or only its name where it has its default. */
+export function originOf({ origins }: MasqConfig, key: SettingName): Origin {
+  return origins?.get(key) ?? { key };
 }

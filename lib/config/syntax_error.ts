@@ -1,0 +1,101 @@
+/** What the YAML and JSON parsers say -> where it is, what is wrong and what to do, in this house's words. */
+import type { Position } from "./positions.ts";
+import { printable } from "./printable.ts";
+
+/** A syntax error for a person. */
+export interface ExplainedError {
+  readonly message: string;
+  readonly position?: Position;
+}
+
+/** Mistakes that people make, by what the parsers call them. The first that matches is used. */
+const KNOWN: readonly (readonly [RegExp, string])[] = [
+  [/duplicated key/, "a key stands twice: keep one of them"],
+  [
+    /bad indentation/,
+    'bad indentation: the keys must stand one below the other, and so must the "-" of a list',
+  ],
+  [
+    /explicit mapping pair is incomplete|nested mapping|multiline key/,
+    'a second ":" in what should be one value: put the value in quotes, or start a new line for a new key',
+  ],
+  [/missing comma between flow/, 'a "," or a closing bracket is missing before this'],
+  [/unexpected end of the stream within a flow/, 'a "[" or "{" is never closed'],
+  [/within a (?:single|double) quoted scalar/, "a quote is never closed"],
+  [/unidentified alias/, 'a "*" starts an alias, and no "&" defines it: put the value in quotes'],
+  [/unknown tag/, 'a "!" starts a tag, and no tag has a meaning here: put the value in quotes'],
+  [/more than 1 document/, 'a second document starts at a "---" line: a config is one document'],
+  [/non-printable|control character/, "a control character stands here: remove it, or write a blank"],
+  [/tab characters/, "a tab stands where blanks must: indent with blanks"],
+  [
+    /end of the stream or a document separator/,
+    'this does not go on from the lines before: check the indentation, or put a value that starts with "@" or "`" in quotes',
+  ],
+  [
+    /Unexpected end of JSON|Unterminated string/,
+    "the text ends too early: a quote or a bracket is never closed",
+  ],
+  [/property name/, "a key in double quotes is expected here: has the line before one comma too many?"],
+  [/after property value|after array element/, "a comma or a closing bracket is missing before this"],
+  [/after JSON/, 'something stands behind the last "}": remove it'],
+  [
+    /Unexpected token|Unexpected number/,
+    "no value: write true, false, a number, a list, or a text in double quotes",
+  ],
+];
+
+/** Explains what a parser threw about `text`. */
+export function explainSyntaxError(error: unknown, text: string, isJson: boolean): ExplainedError {
+  if (error instanceof RangeError) {
+    return { message: "nested too deeply: a config is a mapping of values and lists" };
+  }
+  const said = error instanceof Error ? error.message : String(error);
+  const words = KNOWN.find(([pattern]) => pattern.test(said))?.[1] ??
+    printable(/^[^\n(]*?(?= at line |$)/m.exec(said)![0]);
+  const position = isJson ? jsonErrorPosition(text) : yamlErrorPosition(said, text);
+  return { message: `not ${isJson ? "JSON" : "YAML"}: ${words}`, ...(position && { position }) };
+}
+
+/** @std/yaml puts the place into its message. At the end of the text it counts one line too many. */
+function yamlErrorPosition(message: string, text: string): Position | undefined {
+  const place = /at line (\d+), column (\d+)/.exec(message);
+  if (place !== null) {
+    const line = Number(place[1]);
+    const last = positionAt(text, text.trimEnd().length);
+    return line > last.line ? last : { line, column: Number(place[2]) };
+  }
+  if (!message.includes("more than 1 document")) return undefined;
+  const second = /\S[^]*?\n(?=---(?:\s|$))/.exec(text);
+  return second === null ? undefined : positionAt(text, second.index + second[0].length);
+}
+
+/**
+ * JSON.parse gives a place for some errors only. The longest beginning of the text that could still be completed ends
+ * where the error is, so halving finds it.
+ */
+function jsonErrorPosition(text: string): Position {
+  let [good, bad] = [0, text.length + 1];
+  while (bad - good > 1) {
+    const middle = Math.floor((good + bad) / 2);
+    if (canGoOn(text.slice(0, middle))) good = middle;
+    else bad = middle;
+  }
+  return positionAt(text, good);
+}
+
+function canGoOn(beginning: string): boolean {
+  try {
+    JSON.parse(beginning);
+    return true;
+  } catch (error) {
+    const { message } = error as Error;
+    const offset = /at position (\d+)/.exec(message);
+    return /Unexpected end of JSON|Unterminated string/.test(message) ||
+      offset !== null && Number(offset[1]) >= beginning.length;
+  }
+}
+
+function positionAt(text: string, offset: number): Position {
+  const lines = text.slice(0, offset).split("\n");
+  return { line: lines.length, column: lines.at(-1)!.length + 1 };
+}

@@ -1,0 +1,150 @@
+/**
+ * Configs that are made to hurt: each must give errors or a config within bounds of time and memory.
+ *
+ * @module
+ */
+const MIB = 1_048_576;
+
+/** Repeats `piece` at most so often, up to just under 1 MiB, which is the most that is read at all. */
+function fill(
+  piece: string | ((index: number) => string),
+  before = "",
+  after = "",
+  most = Infinity,
+): string {
+  const parts = [before];
+  let length = before.length + after.length;
+  for (let index = 0; index < most; index++) {
+    const part = typeof piece === "string" ? piece : piece(index);
+    if (length + part.length > MIB) break;
+    parts.push(part);
+    length += part.length;
+  }
+  return parts.join("") + after;
+}
+
+/** Just within the number of values that a document may have. */
+const MANY = 49_900;
+
+const octets = (index: number) => `${index >>> 16 & 255}.${index >>> 8 & 255}.${index & 255}`;
+
+function aliasBomb(levels: number, width: number, top = ""): string {
+  const lines = [`a0: &a0 [${new Array(width).fill("10.0.0.0/8")}]`];
+  for (let level = 1; level < levels; level++) {
+    lines.push(`a${level}: &a${level} [${new Array(width).fill(`*a${level - 1}`)}]`);
+  }
+  return `${lines.join("\n")}\n${top}`;
+}
+
+/** What the outcome must be: an error whose message matches, or a config. */
+export type Expected = RegExp | "config";
+
+/** The inputs by name, and what is to come out. */
+export const NASTY_CONFIGS: Readonly<Record<string, readonly [() => string | Uint8Array, Expected]>> = {
+  "an alias bomb": [() => aliasBomb(10, 10, "nonMasqueradeCIDRs: *a9"), /values, aliases written out/],
+  "a wide alias bomb": [
+    () => aliasBomb(3, 2_000, "nonMasqueradeCIDRs: *a2"),
+    /too many aliases/,
+  ],
+  "aliases in a key": [
+    () => `- &s "${"x".repeat(100_000)}"\n- ? [${new Array(20_000).fill("*s")}]\n  : v\n`,
+    /too many aliases/,
+  ],
+  "an alias of itself": [() => "nonMasqueradeCIDRs: &a [*a]", /inside of what it refers to/],
+  "aliases of one address": [
+    () => fill("*a,", "x: &a 10.0.0.0/8\nnonMasqueradeCIDRs: [", "]"),
+    /values, aliases written out/,
+  ],
+  "10 MB": [() => "#".repeat(10_000_000), /over 1 MiB/],
+  "deep JSON lists": [
+    () => '{"nonMasqueradeCIDRs":' + "[".repeat(MANY) + "]".repeat(MANY) + "}",
+    /values, aliases/,
+  ],
+  "deep JSON mappings": [() => fill('{"a":', "", "", MANY), /never closed|nested too deeply/],
+  "deep YAML lists": [() => fill("[", "", "", MANY), /nested too deeply/],
+  "deep YAML mappings": [() => "# YAML\n" + fill("{a: ", "", "", MANY), /nested too deeply/],
+  "deep YAML blocks": [() => fill("- ", "a:\n", "x"), /nested too deeply/],
+  "a staircase": [
+    () => Array.from({ length: 1_400 }, (_, index) => " ".repeat(index) + "a:\n").join(""),
+    /unknown key|nested/,
+  ],
+  "question marks": [() => fill("? "), /nested too deeply|not YAML/],
+  "open quotes": [() => fill('"'), /not YAML/],
+  "colons": [() => fill(": "), /nested too deeply|not YAML|unknown key/],
+  "blanks": [() => fill(" "), "config"],
+  "empty lines": [() => fill("\n"), "config"],
+  "comments": [() => fill("# x\n"), "config"],
+  "tabs": [() => fill("\t"), "config"],
+  "NUL bytes": [() => new Uint8Array(MIB), /NUL/],
+  "documents": [() => fill("---\n"), /second document|not YAML/],
+  "a long key": [() => "x".repeat(MIB - 3) + ": 1", /unknown key|not YAML/],
+  "a long CIDR": [() => "nonMasqueradeCIDRs: [" + "1".repeat(MIB - 30) + "]", /not a CIDR/],
+  "a long duration": [
+    () => "resyncInterval: '" + "1".repeat(MIB - 30) + "h'",
+    /too long a duration|not a duration/,
+  ],
+  "a long fraction": [
+    () => "resyncInterval: '1." + "1".repeat(MIB - 30) + "h'",
+    /too long a duration|not a duration/,
+  ],
+  "a duration of many parts": [() => fill("1s", "resyncInterval: '", "'"), "config"],
+  "a long number": [() => "cidrLimit: " + "9".repeat(MIB - 30), /whole number/],
+  "many keys": [() => fill((index) => `k${index}: 1\n`, "", "", MANY), /known are/],
+  "one key many times": [() => fill("cidrLimit: 1\n", "", "", MANY), /is there twice/],
+  "one JSON key many times": [() => fill('"cidrLimit":1,', "{", '"x":1}', MANY), /is there twice/],
+  "many numbers": [() => fill("1,", '{"nonMasqueradeCIDRs":[', "1]}", MANY), /1 is not a CIDR/],
+  "more numbers than that": [() => fill("1,", '{"nonMasqueradeCIDRs":[', "1]}"), /over 50000 values/],
+  "many YAML numbers": [() => fill("- 1\n", "nonMasqueradeCIDRs:\n", "", MANY), /is not a CIDR/],
+  "many empty items": [() => fill("-\n", "nonMasqueradeCIDRs:\n", "", MANY), /is not a CIDR/],
+  "many empty lists": [
+    () => fill("[],", '{"nonMasqueradeCIDRs":[', "[]]}", MANY / 2),
+    /a list is not a CIDR/,
+  ],
+  "many CIDRs": [
+    () =>
+      fill((index) => `- ${octets(index * 8)}.0/29\n`, "cidrLimit: 1000000\nnonMasqueradeCIDRs:\n", "", MANY),
+    "config",
+  ],
+  "many JSON CIDRs": [
+    () =>
+      fill(
+        (index) => `"${octets(index * 8)}.0/29",`,
+        '{"cidrLimit":1000000,"nonMasqueradeCIDRs":[',
+        '"1.0.0.0/32"]}',
+        MANY,
+      ),
+    "config",
+  ],
+  "many CIDRs that lie inside one": [
+    () =>
+      fill(
+        (index) => `- ${octets(index)}.0/32\n`,
+        "cidrLimit: 1000000\nnonMasqueradeCIDRs:\n- 0.0.0.0/0\n",
+        "",
+        MANY,
+      ),
+    "config",
+  ],
+  "one CIDR many times": [() => fill("- 1.0.0.0/8\n", "masqueradeCIDRs:\n", "", MANY), "config"],
+  "many long IPv6 CIDRs": [
+    () =>
+      fill(
+        (index) => `- 2001:db8::${(index >>> 16).toString(16)}:${(index & 65535).toString(16)}/128\n`,
+        "masqueradeCIDRs:\n",
+        "",
+        MANY,
+      ),
+    "config",
+  ],
+  "many wrong CIDRs": [() => fill("- 10.0.0.1/8\n", "nonMasqueradeCIDRs:\n", "", MANY), /not aligned/],
+  "text behind a quote": [() => `nonMasqueradeCIDRs: ["${"\\".repeat(MIB - 40)}"]`, /not YAML|not a CIDR/],
+  "lines that look like keys": [() => fill('"a": ', "x: |\n  "), /unknown key/],
+  "opening braces behind a key": [() => fill("x: [\n"), /not YAML|nested/],
+  "anchors": [() => fill((index) => `&a${index} `, "x: "), /not YAML/],
+  "tags": [() => fill("!!str ", "x: "), /not YAML/],
+  "broken JSON at the end": [() => fill('"10.0.0.0/8",', '{"nonMasqueradeCIDRs":[', "x", MANY), /not JSON/],
+  "broken JSON in the middle": [
+    () => fill('"a",', '{"x":[' + '"a",'.repeat(MANY / 2) + "x,", "", MANY / 2),
+    /not JSON/,
+  ],
+};
