@@ -10,7 +10,7 @@ import type { System } from "./lib/cli/system.ts";
 import { LARGEST_CONFIG } from "./lib/config/decode.ts";
 import { systemClock } from "./lib/system/clock.ts";
 import { ChildProcessRunner } from "./lib/system/command_runner.ts";
-import { FileConfigSource } from "./lib/system/config_source.ts";
+import { FileConfigSource, StdinConfigSource } from "./lib/system/config_source.ts";
 import { DirectoryWatcher } from "./lib/system/config_watcher.ts";
 import { METRICS_PORT, serveHttp } from "./lib/system/http_server.ts";
 import { createLogger } from "./lib/system/logger.ts";
@@ -36,7 +36,9 @@ const system: System = {
   clock: systemClock,
   runner: new ChildProcessRunner(),
   version: denoJson.version,
-  createConfigSource: (path) => new FileConfigSource(path, LARGEST_CONFIG),
+  useColor: !Deno.noColor && Deno.stdout.isTerminal(),
+  createConfigSource: (path) =>
+    path === "-" ? new StdinConfigSource(LARGEST_CONFIG) : new FileConfigSource(path, LARGEST_CONFIG),
   createConfigWatcher: (path) => new DirectoryWatcher(path),
   createLogger: (options) => createLogger(options, printError),
   printOut: (text) => print(Deno.stdout, text),

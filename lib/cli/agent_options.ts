@@ -1,18 +1,14 @@
 /** argv -> what the agent is to do. */
-import { type ChainName, parseChainName } from "../config/chain_name.ts";
-import { parsePortRanges, type PortRange } from "../config/port_range.ts";
+import { COMMANDS } from "./command_definitions.ts";
 import { FLAGS } from "./flag_definitions.ts";
+import { FlagValues, parseInputPath, readRuleOptions, type RuleOptions } from "./flag_values.ts";
 import { parseGoBoolean, parseGoFlags, UsageError } from "./go_flags.ts";
 
 /** Everything that the command line says. */
-export interface AgentOptions {
-  readonly configPath: string;
+export interface AgentOptions extends RuleOptions {
   readonly once: boolean;
-  readonly enableIpv6: boolean;
-  readonly chainName: ChainName;
-  readonly allReservedRanges: boolean;
-  readonly randomFully: boolean;
-  readonly toPorts: readonly PortRange[];
+  /** Print what one sync would change, and write nothing. */
+  readonly dryRun: boolean;
   readonly verbosity: number;
   readonly skipHeaders: boolean;
   readonly logFormat: "text" | "json";
@@ -31,50 +27,31 @@ export interface AgentOptions {
  * @throws {UsageError} Says in one line what is wrong and what to write.
  */
 export function parseAgentOptions(args: readonly string[]): AgentOptions {
-  const { values, words } = parseGoFlags(args, FLAGS);
-  const text = (name: string) => values.get(name) ?? FLAGS.find((flag) => flag.name === name)!.defaultValue;
-  const boolean = (name: string) => parseGoBoolean(text(name)) === true;
-  const showHelp = boolean("help");
-  if (words.length > 0 && !showHelp) throw unexpectedWord(words[0]!, args);
+  const flags = new FlagValues(parseGoFlags(args, FLAGS), FLAGS);
+  const showHelp = flags.boolean("help");
+  const [word] = flags.words;
+  if (word !== undefined && !showHelp) throw unexpectedWord(word, args);
   return {
-    configPath: checked("config-path", text("config-path"), parseConfigPath),
-    once: boolean("once"),
-    enableIpv6: boolean("enable-ipv6"),
-    chainName: checked("masq-chain", text("masq-chain"), parseChainName),
-    allReservedRanges: boolean("nomasq-all-reserved-ranges"),
-    randomFully: boolean("random-fully"),
-    toPorts: checked("to-ports", text("to-ports"), parsePortRanges),
-    verbosity: Number(text("v")),
-    skipHeaders: boolean("skip_headers"),
-    logFormat: checked("log-format", text("log-format"), parseLogFormat),
-    metricsHost: checked("metrics-bind-address", text("metrics-bind-address"), parseMetricsAddress),
-    cleanupOnExit: boolean("cleanup-on-exit"),
-    showVersion: boolean("version"),
+    ...readRuleOptions(flags, parseConfigPath),
+    once: flags.boolean("once"),
+    dryRun: flags.boolean("dry-run"),
+    verbosity: Number(flags.text("v")),
+    skipHeaders: flags.boolean("skip_headers"),
+    logFormat: flags.choice("log-format", ["text", "json"]),
+    metricsHost: flags.parsed("metrics-bind-address", parseMetricsAddress),
+    cleanupOnExit: flags.boolean("cleanup-on-exit"),
+    showVersion: flags.boolean("version"),
     showHelp,
-    ignoredFlags: FLAGS.filter(({ name, help }) => help === undefined && values.has(name)).map(({ name }) =>
+    ignoredFlags: FLAGS.filter(({ name, help }) => help === undefined && flags.has(name)).map(({ name }) =>
       name
     ),
   };
 }
 
-/** Runs a parser and says which flag its error is about. */
-function checked<T>(name: string, value: string, parse: (text: string) => T): T {
-  try {
-    return parse(value);
-  } catch (error) {
-    throw new UsageError(`--${name}: ${(error as Error).message}`);
-  }
-}
-
+/** A daemon's folder may be any, so its config must be named in full. */
 function parseConfigPath(text: string): string {
   if (!text.startsWith("/")) throw new SyntaxError(`"${text}" is not an absolute path`);
-  if (/\p{Cc}/u.test(text)) throw new SyntaxError("a path may not have control characters");
-  return text;
-}
-
-function parseLogFormat(text: string): "text" | "json" {
-  if (text === "text" || text === "json") return text;
-  throw new SyntaxError(`"${text}" is not a log format: write text or json`);
+  return parseInputPath(text);
 }
 
 /** The addresses that the executable's permissions let it listen on; there is one port. */
@@ -94,6 +71,9 @@ function unexpectedWord(word: string, args: readonly string[]): UsageError {
   const before = args[args.indexOf(word) - 1];
   if (parseGoBoolean(word) !== undefined && before?.startsWith("-")) {
     return new UsageError(`Unexpected "${word}": write ${before}=${word}`);
+  }
+  if (COMMANDS.some(({ name }) => name === word)) {
+    return new UsageError(`Unexpected "${word}": write the command first: ip-masq-agent ${word} [FLAG]...`);
   }
   return new UsageError(`Unexpected "${word}": the agent takes flags only, see --help`);
 }

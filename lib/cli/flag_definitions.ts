@@ -3,6 +3,8 @@
 /** One flag, as `--name`. */
 export interface FlagDefinition {
   readonly name: string;
+  /** A short name. */
+  readonly alias?: string;
   readonly type: "boolean" | "string" | "count";
   readonly defaultValue: string;
   /** What help says. Flags without it are accepted for old manifests' sake and do nothing. */
@@ -18,6 +20,12 @@ export const FLAGS: readonly FlagDefinition[] = [
     help: "config file, or folder of them",
   },
   { name: "once", type: "boolean", defaultValue: "false", help: "sync once and exit" },
+  {
+    name: "dry-run",
+    type: "boolean",
+    defaultValue: "false",
+    help: "print what one sync would change, and exit",
+  },
   { name: "enable-ipv6", type: "boolean", defaultValue: "false", help: "look after ip6tables too" },
   {
     name: "masq-chain",
@@ -54,7 +62,7 @@ export const FLAGS: readonly FlagDefinition[] = [
   { name: "log-format", type: "string", defaultValue: "text", help: "text, as klog writes it, or json" },
   { name: "skip_headers", type: "boolean", defaultValue: "false", help: "log without severity and time" },
   { name: "version", type: "boolean", defaultValue: "false", help: "print the version and exit" },
-  { name: "help", type: "boolean", defaultValue: "false", help: "print this and exit" },
+  { name: "help", alias: "h", type: "boolean", defaultValue: "false", help: "print this and exit" },
   { name: "logtostderr", type: "boolean", defaultValue: "true" },
   { name: "alsologtostderr", type: "boolean", defaultValue: "false" },
   { name: "stderrthreshold", type: "string", defaultValue: "" },

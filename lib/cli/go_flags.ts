@@ -68,8 +68,7 @@ export function parseGoFlags(args: readonly string[], definitions: readonly Flag
 
 function findFlag(name: string, arg: string, definitions: readonly FlagDefinition[]): FlagDefinition {
   const sameName = (other: string) => other.replaceAll("_", "-") === name.replaceAll("_", "-");
-  const definition = definitions.find((it) => sameName(it.name)) ??
-    (name === "h" ? definitions.find((it) => it.name === "help") : undefined);
+  const definition = definitions.find((it) => sameName(it.name) || it.alias === name);
   if (definition !== undefined) return definition;
   const meant = nearest(name, definitions.map((it) => it.name));
   const hint = meant === undefined ? "see --help" : `did you mean --${meant}?`;

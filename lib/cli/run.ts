@@ -1,20 +1,35 @@
 /** argv -> exit code. Puts the parts together; what touches the machine comes in as arguments. */
-import { type AgentOptions, parseAgentOptions } from "./agent_options.ts";
-import { UsageError } from "./go_flags.ts";
+import { BackendError } from "../backends/backend.ts";
+import { nearest } from "../config/nearest.ts";
+import { ConfigError } from "../config/problem.ts";
+import { parseAgentOptions } from "./agent_options.ts";
+import { type CommandDefinition, COMMANDS } from "./command_definitions.ts";
+import { FlagValues } from "./flag_values.ts";
+import { parseGoFlags, UsageError } from "./go_flags.ts";
 import { runAgent } from "./run_agent.ts";
 import { EXIT, type System } from "./system.ts";
-import { usage } from "./usage.ts";
+import { commandUsage, usage } from "./usage.ts";
 
 /** Runs the program to its end and returns the exit code. */
 export async function run(args: readonly string[], system: System): Promise<number> {
-  let options: AgentOptions;
   try {
-    options = parseAgentOptions(args);
+    const [word, ...others] = args;
+    if (word === "help") return await run([...others, "--help"], system);
+    if (word === undefined || !/^[A-Za-z]/.test(word)) return await runFlags(args, system);
+    const command = COMMANDS.find(({ name }) => name === word);
+    if (command === undefined) throw unknownCommand(word);
+    return await runCommand(command, others, system);
   } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    system.printError(`ip-masq-agent: ${error.message}\n`);
-    return EXIT.badInput;
+    if (error instanceof ConfigError) system.printError(`${error.message}\n`);
+    else if (error instanceof UsageError || error instanceof BackendError) {
+      system.printError(`ip-masq-agent: ${error.message}\n`);
+    } else throw error;
+    return error instanceof BackendError ? EXIT.failed : EXIT.badInput;
   }
+}
+
+async function runFlags(args: readonly string[], system: System): Promise<number> {
+  const options = parseAgentOptions(args);
   if (options.showHelp) {
     system.printOut(usage());
     return EXIT.done;
@@ -23,6 +38,41 @@ export async function run(args: readonly string[], system: System): Promise<numb
     system.printOut(`ip-masq-agent ${system.version}\n`);
     return EXIT.done;
   }
-  if (options.metricsHost === undefined || options.once) system.revokeNetwork();
+  if (options.metricsHost === undefined || options.once || options.dryRun) system.revokeNetwork();
+  if (options.dryRun) {
+    const { showDifferences } = await import("./differences.ts");
+    const { failures } = await showDifferences(options, system);
+    return failures > 0 ? EXIT.failed : EXIT.done;
+  }
   return await runAgent(options, system);
+}
+
+async function runCommand(
+  command: CommandDefinition,
+  args: readonly string[],
+  system: System,
+): Promise<number> {
+  const flags = new FlagValues(parseGoFlags(args, command.flags), command.flags);
+  if (flags.boolean("help")) {
+    system.printOut(commandUsage(command));
+    return EXIT.done;
+  }
+  const [word] = flags.words;
+  if (word !== undefined && command.operands === "") {
+    throw new UsageError(
+      `Unexpected "${word}": ${command.name} takes flags only, see ${command.name} --help`,
+    );
+  }
+  system.revokeNetwork();
+  const execute = await command.load();
+  return await execute(flags, system);
+}
+
+function unknownCommand(word: string): UsageError {
+  const names = COMMANDS.map(({ name }) => name);
+  const meant = nearest(word, names);
+  const hint = meant === undefined
+    ? `there are ${names.join(", ")}; without one, the agent runs`
+    : `did you mean "${meant}"?`;
+  return new UsageError(`Unknown command "${word}": ${hint}`);
 }

@@ -1,10 +1,9 @@
 /** The agent itself: once, or as a daemon. */
 import { Agent } from "../agent/agent.ts";
 import { PatientSource } from "../agent/patient_source.ts";
-import { IptablesBackend } from "../backends/iptables/iptables_backend.ts";
-import type { IpFamily } from "../config/ip_address.ts";
 import type { Logger } from "../system/logger.ts";
 import type { AgentOptions } from "./agent_options.ts";
+import { createBackends, familiesOf } from "./backends.ts";
 import { EXIT, type System } from "./system.ts";
 
 /** Milliseconds that a running sync may take once the agent was asked to stop. */
@@ -17,11 +16,10 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
   for (const flag of options.ignoredFlags) {
     logger.verbose(2, () => `--${flag} has no meaning here and is ignored`);
   }
-  const families: IpFamily[] = options.enableIpv6 ? ["IPv4", "IPv6"] : ["IPv4"];
   const agent = new Agent({
     source: new PatientSource(system.createConfigSource(options.configPath), clock),
     ...(!options.once && { watcher: system.createConfigWatcher(options.configPath) }),
-    backends: families.map((family) => new IptablesBackend(family, options.chainName, runner)),
+    backends: createBackends(options, runner),
     clock,
     logger,
     configOptions: options,
@@ -32,7 +30,7 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
     return !configIsGood ? EXIT.badInput : failures > 0 ? EXIT.failed : EXIT.done;
   }
   logger.info(
-    `ip-masq-agent ${system.version} started: config ${options.configPath}, ${families.join(" and ")}`,
+    `ip-masq-agent ${system.version} started: config ${options.configPath}, ${familiesOf(options).join(" and ")}`,
   );
   if (options.metricsHost !== undefined && !await serveMetrics(options.metricsHost, agent, system, logger)) {
     return EXIT.failed;

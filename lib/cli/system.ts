@@ -11,6 +11,9 @@ export interface System {
   readonly clock: Clock;
   readonly runner: CommandRunner;
   readonly version: string;
+  /** Whether what is printed on standard output may be coloured: a terminal, and NO_COLOR is not set. */
+  readonly useColor: boolean;
+  /** `-` is standard input. */
   createConfigSource(path: string): ConfigSource;
   createConfigWatcher(path: string): ConfigWatcher;
   createLogger(options: LoggerOptions): Logger;

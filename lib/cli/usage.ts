@@ -1,23 +1,74 @@
 /** What `--help` prints. */
-import { FLAGS } from "./flag_definitions.ts";
+import { type CommandDefinition, COMMANDS } from "./command_definitions.ts";
+import { type FlagDefinition, FLAGS } from "./flag_definitions.ts";
 
-/** Help for the agent: what it is, two examples, every flag. At most 80 columns. */
+/** Help for the agent: what it is, two examples, every command and flag. At most 80 columns. */
 export function usage(): string {
-  const lines = FLAGS.filter(({ help }) => help !== undefined).map(({ name, type, defaultValue, help }) => {
-    const value = { boolean: "", string: "=TEXT", count: "=N" }[type];
-    const preset = defaultValue === "" || defaultValue === "false" ? "" : ` (default ${defaultValue})`;
-    return `  --${name}${value}\n        ${help}${preset}\n`;
-  });
+  const lines = FLAGS.filter(({ help }) => help !== undefined).map((flag) =>
+    `  --${flag.name}${valueOf(flag)}\n        ${flag.help}${presetOf(flag)}\n`
+  );
+  const commands = COMMANDS.map(({ name, operands }) =>
+    `  ip-masq-agent ${name} [FLAG]... ${operands}`.trimEnd()
+  );
   return `ip-masq-agent decides which outbound traffic is masqueraded.
 
-Usage: ip-masq-agent [FLAG]...
+Usage: ip-masq-agent [FLAG]...          the agent itself
+${commands.join("\n")}
 
 Examples:
   ip-masq-agent --once                          # install the rules and exit
   ip-masq-agent --enable-ipv6 --config-path=/etc/ip-masq-agent/config.yaml
 
-Flags:
+Flags of the agent (a command tells its own with --help):
 ${lines.join("")}
 Exit codes: 0 done, 1 failed, 2 bad usage or bad config.
 `;
+}
+
+/** Help for one command: at most 24 lines of 80 columns. */
+export function commandUsage(
+  { name, summary, operands, examples, flags, exitCodes }: CommandDefinition,
+): string {
+  const width = Math.max(...flags.map((flag) => nameOf(flag).length));
+  const lines = flags.map((flag) => {
+    const words = `${flag.help}${presetOf(flag)}`;
+    return `  ${nameOf(flag).padEnd(width)}  ${
+      wrap(words, 80 - width - 4).join(`\n${" ".repeat(width + 4)}`)
+    }`;
+  });
+  return `Usage: ip-masq-agent ${name} [FLAG]... ${operands}`.trimEnd() + `
+
+${summary}
+
+Examples:
+${examples.map((example) => `  ${example}`).join("\n")}
+
+Flags:
+${lines.join("\n")}
+
+Exit codes: ${exitCodes}.
+`;
+}
+
+function nameOf(flag: FlagDefinition): string {
+  return `${flag.alias === undefined ? "" : `-${flag.alias}, `}--${flag.name}${valueOf(flag)}`;
+}
+
+function valueOf({ type }: FlagDefinition): string {
+  return { boolean: "", string: "=TEXT", count: "=N" }[type];
+}
+
+function presetOf({ defaultValue }: FlagDefinition): string {
+  return defaultValue === "" || defaultValue === "false" ? "" : ` (default ${defaultValue})`;
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= width) {
+      lines[lines.length - 1] = `${last} ${word}`;
+    } else lines.push(word);
+  }
+  return lines;
 }

@@ -59,23 +59,49 @@ export class FileConfigSource implements ConfigSource {
 
   async #readFile(path: string): Promise<ConfigFile> {
     using file = await Deno.open(path);
-    const chunks: Uint8Array[] = [];
-    let total = 0;
-    while (total <= this.#mostBytes) {
-      const chunk = new Uint8Array(Math.min(65_536, this.#mostBytes + 1 - total));
-      const length = await file.read(chunk);
-      if (length === null) break;
-      chunks.push(chunk.subarray(0, length));
-      total += length;
-    }
-    const bytes = new Uint8Array(total);
-    let at = 0;
-    for (const chunk of chunks) {
-      bytes.set(chunk, at);
-      at += chunk.length;
-    }
-    return { name: path, bytes };
+    return { name: path, bytes: await readBytes(file, this.#mostBytes) };
   }
+}
+
+/** Standard input, of which at most `mostBytes` + 1 bytes are read. */
+export class StdinConfigSource implements ConfigSource {
+  readonly path = "<stdin>";
+  readonly #mostBytes: number;
+
+  constructor(mostBytes: number) {
+    this.#mostBytes = mostBytes;
+  }
+
+  async read(): Promise<ConfigReading> {
+    try {
+      return { files: [{ name: this.path, bytes: await readBytes(Deno.stdin, this.#mostBytes) }] };
+    } catch (error) {
+      return { unreadable: explain(error) };
+    }
+  }
+}
+
+/** Reads to the end, or one byte more than `most`. */
+async function readBytes(
+  reader: { read(buffer: Uint8Array): Promise<number | null> },
+  most: number,
+): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  while (total <= most) {
+    const chunk = new Uint8Array(Math.min(65_536, most + 1 - total));
+    const length = await reader.read(chunk);
+    if (length === null) break;
+    chunks.push(chunk.subarray(0, length));
+    total += length;
+  }
+  const bytes = new Uint8Array(total);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
 }
 
 async function stat(path: string): Promise<Deno.FileInfo | undefined> {
@@ -89,7 +115,8 @@ async function stat(path: string): Promise<Deno.FileInfo | undefined> {
 
 function explain(error: unknown): string {
   if (error instanceof Deno.errors.NotCapable) {
-    return "this program may only read below /etc/config and /etc/ip-masq-agent: move the file there";
+    return "this program may only read below /etc/config and /etc/ip-masq-agent: move the file there, or " +
+      'give it to a command as standard input, with "-" as its path';
   }
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
   return error instanceof Error ? error.message : String(error);

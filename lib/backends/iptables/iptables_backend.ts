@@ -1,13 +1,13 @@
 /** Rules through iptables-restore, of whichever variant (nft or legacy). */
 import type { ChainName } from "../../config/chain_name.ts";
 import type { IpFamily } from "../../config/ip_address.ts";
-import { printable } from "../../config/printable.ts";
 import type { Ruleset } from "../../rules/ruleset.ts";
 import type { CommandName, CommandResult, CommandRunner } from "../../system/command_runner.ts";
 import { type Backend, BackendError, type SyncPlan, type VerdictCounters } from "../backend.ts";
 import { type Capabilities, expandRuleset, formatChainRule, quoteWord } from "./chain_rule.ts";
 import { compare } from "./compare.ts";
 import { parseCounters, parseListing, type Standing } from "./listing.ts";
+import { type IptablesProgram, RESTORE_ARGS, RESTORE_COMMANDS, restoreFailure } from "./restore_command.ts";
 import {
   formatCountersText,
   formatJump,
@@ -16,21 +16,6 @@ import {
   formatWriteText,
 } from "./restore_text.ts";
 import { capabilitiesOf, parseIptablesVersion } from "./version.ts";
-
-/** Which of the host's iptables to use: the one that has the plain name, or one variant. */
-export type IptablesProgram = "iptables" | "iptables-nft" | "iptables-legacy";
-
-const COMMANDS: Readonly<Record<IptablesProgram, Readonly<Record<IpFamily, CommandName>>>> = {
-  "iptables": { IPv4: "iptables-restore", IPv6: "ip6tables-restore" },
-  "iptables-nft": { IPv4: "iptables-nft-restore", IPv6: "ip6tables-nft-restore" },
-  "iptables-legacy": { IPv4: "iptables-legacy-restore", IPv6: "ip6tables-legacy-restore" },
-};
-
-/** Characters of a command's messages that are worth a log line. */
-const MOST_SAID = 500;
-
-/** Keep what is not mentioned; wait up to 5 seconds for another program's lock. */
-const RESTORE_ARGS = ["--noflush", "-w", "5"];
 
 /** One family's chain and jump in the nat table. Remembers only what the installed iptables is. */
 export class IptablesBackend implements Backend {
@@ -49,7 +34,7 @@ export class IptablesBackend implements Backend {
     this.family = family;
     this.#chainName = chainName;
     this.#runner = runner;
-    this.#command = COMMANDS[program][family];
+    this.#command = RESTORE_COMMANDS[program][family];
   }
 
   describe(): string {
@@ -151,33 +136,8 @@ export class IptablesBackend implements Backend {
     }
   }
 
-  #failure(action: string, { code, stderr }: CommandResult, input?: string): BackendError {
+  #failure(action: string, result: CommandResult, input?: string): BackendError {
     this.#installed = undefined;
-    const said = stderr.trim().split("\n").map((line) => line.trim()).filter((line) =>
-      line !== "" && !line.startsWith("Try `")
-    ).join("; ");
-    const number = Number(/line:? (\d+)/i.exec(stderr)?.[1]);
-    const line = input?.split("\n")[number - 1];
-    return new BackendError(
-      `${this.#command} cannot ${action} the rules: exit code ${code}: ${
-        printable(said, MOST_SAID) || "no message"
-      }` +
-        (line ? `: line ${number} was: ${line}` : "") + hint(code, stderr),
-    );
+    return restoreFailure(this.#command, action, result, input);
   }
-}
-
-/** What to do about the failures that a person can do something about. */
-function hint(code: number, stderr: string): string {
-  if (/permission denied|operation not permitted|you must be root/i.test(stderr)) {
-    return ": run the agent as root, or with the capabilities NET_ADMIN and NET_RAW";
-  }
-  if (/can't open lock file/i.test(stderr)) {
-    return ": make /run writable, or mount the host's /run/xtables.lock";
-  }
-  if (code === 4) return ": another program holds the xtables lock; this is tried again";
-  if (/table does not exist|can't initialize/i.test(stderr)) {
-    return ": load the kernel's nat table (modprobe iptable_nat or ip6table_nat)";
-  }
-  return "";
 }

@@ -1,0 +1,115 @@
+/** The commands beside the agent itself: what each takes, what its help says, and where its code is. */
+import { type FlagDefinition, FLAGS } from "./flag_definitions.ts";
+import type { FlagValues } from "./flag_values.ts";
+import type { System } from "./system.ts";
+
+/** One command. */
+export interface CommandDefinition {
+  readonly name: string;
+  /** What help says that it does: one or two sentences. */
+  readonly summary: string;
+  /** What it takes beside flags, as a usage line writes it; empty for nothing. */
+  readonly operands: string;
+  /** Two lines that a person may type as they are. */
+  readonly examples: readonly [string, string];
+  readonly flags: readonly FlagDefinition[];
+  /** What its exit codes mean. */
+  readonly exitCodes: string;
+  /** Loads the code, which the agent itself need not pay for. */
+  load(): Promise<RunCommand>;
+}
+
+/** Runs a command to its end and returns the exit code. */
+export type RunCommand = (flags: FlagValues, system: System) => Promise<number>;
+
+/** Flags of the agent that a command shares, by name. */
+function shared(...names: readonly string[]): FlagDefinition[] {
+  return [...names, "help"].map((name) => FLAGS.find((flag) => flag.name === name)!);
+}
+
+function output(defaultValue: string, choices: string): FlagDefinition {
+  return { name: "output", alias: "o", type: "string", defaultValue, help: choices };
+}
+
+const RULE_FLAGS = shared(
+  "config-path",
+  "enable-ipv6",
+  "masq-chain",
+  "nomasq-all-reserved-ranges",
+  "random-fully",
+  "to-ports",
+);
+
+/** All commands, in the order in which help lists them. */
+export const COMMANDS: readonly CommandDefinition[] = [
+  {
+    name: "validate",
+    summary: "Checks configs, files or folders of them, and says what is wrong and how to mend it.",
+    operands: "[PATH|-]...",
+    examples: ["ip-masq-agent validate --strict", "ip-masq-agent validate - <config.yaml"],
+    flags: [
+      { name: "strict", type: "boolean", defaultValue: "false", help: "fail for warnings, too" },
+      output("text", "text or json"),
+      ...shared("config-path", "enable-ipv6", "nomasq-all-reserved-ranges"),
+    ],
+    exitCodes: "0 all good, 2 a config or the usage is bad",
+    load: async () => (await import("./commands/validate.ts")).validate,
+  },
+  {
+    name: "render",
+    summary: "Prints the rules that the config gives, without touching the kernel.",
+    operands: "",
+    examples: [
+      "ip-masq-agent render -o table",
+      "ip-masq-agent render --config-path=- --to-ports=1024-29999 <config.yaml",
+    ],
+    flags: [output("iptables", "iptables, table or json"), ...RULE_FLAGS],
+    exitCodes: "0 done, 2 the config or the usage is bad",
+    load: async () => (await import("./commands/render.ts")).render,
+  },
+  {
+    name: "explain",
+    summary: "Says for each destination whether it is masqueraded, by which rule and config line.",
+    operands: "ADDRESS...",
+    examples: [
+      "ip-masq-agent explain 10.1.2.3 203.0.113.10",
+      "ip-masq-agent explain --protocol=tcp -o json 8.8.8.8",
+    ],
+    flags: [
+      { name: "source", type: "string", defaultValue: "", help: "address that the packet comes from" },
+      { name: "protocol", type: "string", defaultValue: "", help: "tcp, udp, sctp, icmp, ... or a number" },
+      output("text", "text or json"),
+      ...RULE_FLAGS,
+    ],
+    exitCodes: "0 done, 2 an address, the config or the usage is bad",
+    load: async () => (await import("./commands/explain.ts")).explain,
+  },
+  {
+    name: "diff",
+    summary: "Prints what a sync would change in the kernel, and changes nothing. Warns of rules of\n" +
+      "others that masquerade before ours are reached.",
+    operands: "",
+    examples: ["ip-masq-agent diff --enable-ipv6", "ip-masq-agent diff --config-path=- <config.yaml"],
+    flags: RULE_FLAGS,
+    exitCodes: "0 nothing differs, 1 something does, 2 it can't tell",
+    load: async () => (await import("./commands/diff.ts")).diff,
+  },
+  {
+    name: "cleanup",
+    summary: "Removes our chain and the jump to it: both families, every iptables, also chains of an\n" +
+      "earlier --masq-chain. Stop the agent first: it would put them back.",
+    operands: "",
+    examples: ["ip-masq-agent cleanup --dry-run", "ip-masq-agent cleanup --masq-chain=MY-CHAIN"],
+    flags: [
+      {
+        name: "dry-run",
+        type: "boolean",
+        defaultValue: "false",
+        help: "print what would be removed, and exit",
+      },
+      ...shared("masq-chain"),
+    ],
+    exitCodes: "0 nothing of ours is left, 1 something could not be removed, 2 bad usage",
+    load: async () => (await import("./commands/cleanup.ts")).cleanup,
+  },
+];

@@ -1,0 +1,48 @@
+/** `ip-masq-agent cleanup`. */
+import { BackendError } from "../../backends/backend.ts";
+import { iptablesPlaces } from "../../backends/iptables/iptables_leftovers.ts";
+import type { Leftover, LeftoverPlace } from "../../backends/leftovers.ts";
+import { parseChainName } from "../../config/chain_name.ts";
+import type { FlagValues } from "../flag_values.ts";
+import { EXIT, type System } from "../system.ts";
+
+/** Removes everything of ours from every place, and says what; a place that fails does not stop the others. */
+export async function cleanup(flags: FlagValues, system: System): Promise<number> {
+  const chainName = flags.parsed("masq-chain", parseChainName);
+  const dryRun = flags.boolean("dry-run");
+  // Another backend's places are to be appended here.
+  const places: readonly LeftoverPlace[] = iptablesPlaces(chainName, system.runner);
+  let [found, failures, present] = [0, 0, 0];
+  for (const place of places) {
+    try {
+      const leftovers = await place.find();
+      if (leftovers !== undefined) present++;
+      for (const leftover of leftovers ?? []) {
+        found++;
+        if (!dryRun) await leftover.backend.apply(leftover.plan);
+        system.printOut(`${describeRemoval(place, leftover, dryRun)}\n`);
+      }
+    } catch (error) {
+      if (!(error instanceof BackendError)) throw error;
+      failures++;
+      system.printError(`ip-masq-agent: ${place.name}: ${error.message}\n`);
+    }
+  }
+  if (failures > 0) return EXIT.failed;
+  if (present === 0) system.printOut("Nothing to remove: no iptables is installed\n");
+  else if (found === 0) system.printOut("Nothing to remove\n");
+  return EXIT.done;
+}
+
+function describeRemoval({ name: place }: LeftoverPlace, { name, plan }: Leftover, dryRun: boolean): string {
+  const count = (pattern: string) => plan.standing.filter((line) => line.startsWith(pattern)).length;
+  const parts: string[] = [];
+  if (count(`-N ${name}`) > 0) parts.push(`chain ${name} (${plural(count(`-A ${name} `), "rule")})`);
+  const jumps = count("-A POSTROUTING ");
+  if (jumps > 0) parts.push(`${plural(jumps, "jump")} to ${parts.length > 0 ? "it" : name}`);
+  return `${place}: ${dryRun ? "would remove" : "removed"} ${parts.join(" and ")}`;
+}
+
+function plural(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}

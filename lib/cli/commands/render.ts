@@ -1,0 +1,86 @@
+/** `ip-masq-agent render`. */
+import { readConfig } from "../../agent/read_config.ts";
+import { expandRuleset } from "../../backends/iptables/chain_rule.ts";
+import { formatWriteText } from "../../backends/iptables/restore_text.ts";
+import { formatPortRanges } from "../../config/port_range.ts";
+import { formatProblem } from "../../config/problem.ts";
+import { buildRuleset, type Ruleset } from "../../rules/ruleset.ts";
+import { familiesOf } from "../backends.ts";
+import { describeOrigin } from "../describe_origin.ts";
+import { type FlagValues, readRuleOptions, type RuleOptions } from "../flag_values.ts";
+import { EXIT, type System } from "../system.ts";
+import { formatTable } from "../text_table.ts";
+
+/** Writes rulesets as text. */
+type Format = (rulesets: readonly Ruleset[], options: RuleOptions) => string;
+
+/** The values of `-o`. A further backend's language is to be added here and in the command's help. */
+const FORMATS: Readonly<Record<"iptables" | "table" | "json", Format>> = {
+  iptables: formatAsIptables,
+  table: formatAsTable,
+  json: formatAsJson,
+};
+
+/** Prints the rules of every family that is on. */
+export async function render(flags: FlagValues, system: System): Promise<number> {
+  const format = FORMATS[flags.choice("output", Object.keys(FORMATS) as (keyof typeof FORMATS)[])];
+  const options = readRuleOptions(flags);
+  const { config, warnings } = await readConfig(system.createConfigSource(options.configPath), options);
+  for (const warning of warnings) system.printError(`${formatProblem(warning)}\n`);
+  system.printOut(
+    format(familiesOf(options).map((family) => buildRuleset(family, config, options)), options),
+  );
+  return EXIT.done;
+}
+
+/** As a sync writes them on a node that has none yet, with the newest iptables. */
+function formatAsIptables(rulesets: readonly Ruleset[], { chainName }: RuleOptions): string {
+  return rulesets.map((ruleset) => {
+    const command = ruleset.family === "IPv4" ? "iptables-restore" : "ip6tables-restore";
+    const chain = expandRuleset(ruleset, { randomFully: true });
+    return `# ${ruleset.family}, for ${command} --noflush\n` +
+      formatWriteText(chainName, { chain, removeJumps: [], addJump: true });
+  }).join("");
+}
+
+function formatAsTable(rulesets: readonly Ruleset[], { chainName }: RuleOptions): string {
+  return rulesets.map(({ family, rules, masquerade }) => {
+    const rows = rules.map(({ match, target, origin }, index) => [
+      String(index + 1),
+      match.destination?.text ?? "all others",
+      target === "RETURN" ? "keep" : "masquerade",
+      describeOrigin(origin),
+    ]);
+    const ports = masquerade.toPorts.length === 0
+      ? ""
+      : `, source ports ${formatPortRanges(masquerade.toPorts)}`;
+    const end = rules.at(-1)?.match.destination === undefined && rules.length > 0
+      ? []
+      : ["All other destinations keep the source address."];
+    return [
+      `${family}, chain ${chainName}${ports}`,
+      ...formatTable([["#", "destination", "source address", "from"], ...rows]),
+      ...end,
+      "",
+    ].join("\n");
+  }).join("\n");
+}
+
+function formatAsJson(
+  rulesets: readonly Ruleset[],
+  { chainName, randomFully, toPorts }: RuleOptions,
+): string {
+  const report = rulesets.map(({ family, rules }) => ({
+    family,
+    chain: chainName,
+    randomFully,
+    toPorts: toPorts.map(({ first, last }) => ({ first, last })),
+    rules: rules.map(({ match, target, comment, origin }) => ({
+      ...(match.destination !== undefined && { destination: match.destination.text }),
+      target,
+      comment,
+      origin,
+    })),
+  }));
+  return `${JSON.stringify(report, null, 2)}\n`;
+}

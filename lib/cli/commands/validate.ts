@@ -1,0 +1,105 @@
+/** `ip-masq-agent validate`. */
+import { loadConfig } from "../../config/load_config.ts";
+import type { MasqConfig } from "../../config/config.ts";
+import { ConfigError, type ConfigProblem, formatProblem } from "../../config/problem.ts";
+import type { ConfigOptions } from "../../config/resolve_config.ts";
+import { type FlagValues, parseInputPath } from "../flag_values.ts";
+import { UsageError } from "../go_flags.ts";
+import { EXIT, type System } from "../system.ts";
+
+/** What came of one path. */
+interface Verdict {
+  readonly path: string;
+  /** Undefined where the config is bad. */
+  readonly config?: MasqConfig;
+  readonly problems: readonly ConfigProblem[];
+  /** No path was named, and there is no file: the defaults hold. */
+  readonly isDefault: boolean;
+}
+
+/** Checks every path; all errors and warnings of all of them are told. */
+export async function validate(flags: FlagValues, system: System): Promise<number> {
+  const format = flags.choice("output", ["text", "json"]);
+  const strict = flags.boolean("strict");
+  const named = flags.words.length > 0;
+  const paths = named ? flags.words : [flags.parsed("config-path", parseInputPath)];
+  const options: ConfigOptions = {
+    enableIpv6: flags.boolean("enable-ipv6"),
+    allReservedRanges: flags.boolean("nomasq-all-reserved-ranges"),
+  };
+  if (paths.filter((path) => path === "-").length > 1) {
+    throw new UsageError('"-" stands twice: standard input can be read only once');
+  }
+  const verdicts: Verdict[] = [];
+  for (const path of paths) {
+    verdicts.push(await check(path, named || flags.has("config-path"), options, system));
+  }
+  const isGood = ({ config, problems }: Verdict) =>
+    config !== undefined && (!strict || problems.length === 0);
+  if (format === "json") {
+    const report = verdicts.map((verdict) => describeAsData(verdict, isGood(verdict)));
+    system.printOut(`${JSON.stringify(report, null, 2)}\n`);
+  } else {
+    for (const verdict of verdicts) system.printOut(describeAsText(verdict, isGood(verdict)));
+  }
+  return verdicts.every(isGood) ? EXIT.done : EXIT.badInput;
+}
+
+async function check(
+  path: string,
+  mustExist: boolean,
+  options: ConfigOptions,
+  system: System,
+): Promise<Verdict> {
+  const source = system.createConfigSource(path);
+  const bad = (message: string): Verdict => ({
+    path: source.path,
+    problems: [{ severity: "error", origin: { file: source.path, key: "" }, message }],
+    isDefault: false,
+  });
+  const reading = await source.read();
+  if ("unreadable" in reading) return bad(`cannot be read: ${reading.unreadable}`);
+  if (reading.files.length === 0 && mustExist) {
+    return bad("no config there: name a file, or a folder with files whose names start with ip-masq");
+  }
+  const isDefault = reading.files.length === 0;
+  try {
+    const { config, warnings } = loadConfig(reading.files, options);
+    return { path: source.path, config, problems: warnings, isDefault };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return { path: source.path, problems: error.problems, isDefault };
+  }
+}
+
+function countCidrs(
+  { nonMasqueradeCidrs, masqueradeCidrs }: MasqConfig,
+): Record<"total" | "IPv4" | "IPv6", number> {
+  const all = [...nonMasqueradeCidrs, ...masqueradeCidrs];
+  const ipv4 = all.filter(({ cidr }) => cidr.family === "IPv4").length;
+  return { total: all.length, IPv4: ipv4, IPv6: all.length - ipv4 };
+}
+
+function describeAsText({ path, config, problems, isDefault }: Verdict, isGood: boolean): string {
+  const lines = problems.map(formatProblem);
+  if (config !== undefined && isGood) {
+    const { total, IPv4, IPv6 } = countCidrs(config);
+    const numbers = `${total} CIDR${total === 1 ? "" : "s"}, IPv4 ${IPv4}, IPv6 ${IPv6}`;
+    lines.push(`${path}: ok (${isDefault ? "no file there, so the defaults: " : ""}${numbers})`);
+  } else {
+    const errors = problems.filter(({ severity }) => severity === "error").length;
+    const count = (number: number, noun: string) => `${number} ${noun}${number === 1 ? "" : "s"}`;
+    const numbers = [count(errors, "error"), count(problems.length - errors, "warning")];
+    lines.push(`${path}: bad (${numbers.filter((it) => !it.startsWith("0 ")).join(", ")})`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function describeAsData({ path, config, problems }: Verdict, ok: boolean): unknown {
+  return {
+    path,
+    ok,
+    ...(config !== undefined && { cidrs: countCidrs(config) }),
+    problems: problems.map(({ severity, origin, message }) => ({ severity, ...origin, message })),
+  };
+}

@@ -1,0 +1,67 @@
+/** What a sync would change, for `diff` and `--dry-run`. */
+import { readConfig } from "../agent/read_config.ts";
+import { BackendError, type SyncPlan } from "../backends/backend.ts";
+import { findForeignRules, formatForeignRule } from "../backends/iptables/foreign_rules.ts";
+import { readNatTable } from "../backends/iptables/nat_table.ts";
+import { formatProblem } from "../config/problem.ts";
+import { buildRuleset } from "../rules/ruleset.ts";
+import { createBackends } from "./backends.ts";
+import type { RuleOptions } from "./flag_values.ts";
+import type { System } from "./system.ts";
+import { colourDiff, unifiedDiff } from "./unified_diff.ts";
+
+/** How many families differ from the config, and how many could not be read. */
+export interface Differences {
+  readonly changed: number;
+  readonly failures: number;
+}
+
+/**
+ * Prints the differences of every family on standard output; warnings and failures on standard error. Changes nothing.
+ *
+ * @throws {ConfigError} The config is bad.
+ */
+export async function showDifferences(options: RuleOptions, system: System): Promise<Differences> {
+  const source = system.createConfigSource(options.configPath);
+  const { config, warnings } = await readConfig(source, options);
+  for (const warning of warnings) system.printError(`${formatProblem(warning)}\n`);
+  let [changed, failures] = [0, 0];
+  for (const backend of createBackends(options, system.runner)) {
+    const { family } = backend;
+    try {
+      const plan = await backend.plan(buildRuleset(family, config, options));
+      if (plan.drift.length > 0) changed++;
+      const lines = formatPlan(plan, backend.describe(), source.path);
+      for (const line of system.useColor ? colourDiff(lines) : lines) system.printOut(`${line}\n`);
+      const table = await readNatTable(family, system.runner);
+      for (const rule of table === undefined ? [] : findForeignRules(table, options.chainName)) {
+        system.printError(`warning: ${family}: ${formatForeignRule(rule)}\n`);
+      }
+    } catch (error) {
+      if (!(error instanceof BackendError)) throw error;
+      failures++;
+      system.printError(`ip-masq-agent: ${family}: ${error.message}\n`);
+    }
+  }
+  return { changed, failures };
+}
+
+/** A plan as a unified diff of rules, spelled as `iptables -S` does. */
+export function formatPlan(
+  { family, standing, wanted }: SyncPlan,
+  tool: string,
+  configPath: string,
+): string[] {
+  return unifiedDiff({
+    oldName: `${family}: kernel (${tool})`,
+    newName: `${family}: ${configPath}`,
+    oldLines: standing,
+    newLines: wanted,
+    isSame: (a, b) => withRoundProbability(a) === withRoundProbability(b),
+  });
+}
+
+/** The kernel rounds probabilities to units of 2^-31, which must not look like a difference. */
+function withRoundProbability(line: string): string {
+  return line.replace(/--probability ([0-9.]+)/, (_, share) => `--probability ${Number(share).toFixed(6)}`);
+}
