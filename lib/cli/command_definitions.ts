@@ -24,7 +24,12 @@ export type RunCommand = (flags: FlagValues, system: System) => Promise<number>;
 
 /** Flags of the agent that a command shares, by name. */
 function shared(...names: readonly string[]): FlagDefinition[] {
-  return [...names, "help"].map((name) => FLAGS.find((flag) => flag.name === name)!);
+  return [...names, "help"].map((name) => {
+    const flag = FLAGS.find((it) => it.name === name)!;
+    return name === "config-path"
+      ? { ...flag, help: "file, folder of ip-masq* files, or - to read stdin" }
+      : flag;
+  });
 }
 
 function output(defaultValue: string, choices: string): FlagDefinition {
@@ -86,8 +91,8 @@ export const COMMANDS: readonly CommandDefinition[] = [
   },
   {
     name: "diff",
-    summary: "Prints what a sync would change in the kernel, and changes nothing. Warns of rules of\n" +
-      "others that masquerade before ours are reached.",
+    summary:
+      "Prints what a sync would change in the kernel, and changes nothing. Warns of rules of others that masquerade before ours are reached.",
     operands: "",
     examples: ["ip-masq-agent diff --enable-ipv6", "ip-masq-agent diff --config-path=- <config.yaml"],
     flags: RULE_FLAGS,
@@ -96,8 +101,8 @@ export const COMMANDS: readonly CommandDefinition[] = [
   },
   {
     name: "cleanup",
-    summary: "Removes our chain and the jump to it: both families, every iptables, also chains of an\n" +
-      "earlier --masq-chain. Stop the agent first: it would put them back.",
+    summary:
+      "Removes our chain and the jump to it: both families, every iptables, also chains of an earlier --masq-chain. Stop the agent first: it would put them back.",
     operands: "",
     examples: ["ip-masq-agent cleanup --dry-run", "ip-masq-agent cleanup --masq-chain=MY-CHAIN"],
     flags: [

@@ -31,7 +31,7 @@ export const FLAGS: readonly FlagDefinition[] = [
     name: "masq-chain",
     type: "string",
     defaultValue: "IP-MASQ-AGENT",
-    help: "name of the chain in the nat table",
+    help: "chain in the nat table",
   },
   {
     name: "nomasq-all-reserved-ranges",

@@ -5,7 +5,11 @@ import { type FlagDefinition, FLAGS } from "./flag_definitions.ts";
 /** Help for the agent: what it is, two examples, every command and flag. At most 80 columns. */
 export function usage(): string {
   const lines = FLAGS.filter(({ help }) => help !== undefined).map((flag) =>
-    `  --${flag.name}${valueOf(flag)}\n        ${flag.help}${presetOf(flag)}\n`
+    [
+      `  --${flag.name}${valueOf(flag)}`,
+      ...wrap(`${flag.help}${presetOf(flag)}`, 72).map((line) => `        ${line}`),
+    ]
+      .map((line) => `${line}\n`).join("")
   );
   const commands = COMMANDS.map(({ name, operands }) =>
     `  ip-masq-agent ${name} [FLAG]... ${operands}`.trimEnd()
@@ -26,9 +30,9 @@ Exit codes: 0 done, 1 failed, 2 bad usage or bad config.
 }
 
 /** Help for one command: at most 24 lines of 80 columns. */
-export function commandUsage(
-  { name, summary, operands, examples, flags, exitCodes }: CommandDefinition,
-): string {
+export function commandUsage(definition: CommandDefinition): string {
+  const { name, summary, operands, examples, exitCodes } = definition;
+  const flags = definition.flags.filter((flag) => flag.name !== "help");
   const width = Math.max(...flags.map((flag) => nameOf(flag).length));
   const lines = flags.map((flag) => {
     const words = `${flag.help}${presetOf(flag)}`;
@@ -38,7 +42,7 @@ export function commandUsage(
   });
   return `Usage: ip-masq-agent ${name} [FLAG]... ${operands}`.trimEnd() + `
 
-${summary}
+${wrap(summary, 80).join("\n")}
 
 Examples:
 ${examples.map((example) => `  ${example}`).join("\n")}
@@ -46,7 +50,7 @@ ${examples.map((example) => `  ${example}`).join("\n")}
 Flags:
 ${lines.join("\n")}
 
-Exit codes: ${exitCodes}.
+${wrap(`Exit codes: ${exitCodes}.`, 80).join("\n")}
 `;
 }
 

@@ -24,6 +24,9 @@ export interface ParsedConfig {
 
 const KEY_NAMES: readonly string[] = CONFIG_KEYS.map(({ name }) => name);
 
+/** Keys at the top of a ConfigMap, which somebody may have given instead of what is in it. */
+const MANIFEST_KEYS: readonly string[] = ["apiVersion", "kind", "metadata", "data"];
+
 /** A mapping with more keys than this is no config. */
 const MOST_KEYS = 1_000;
 
@@ -100,14 +103,18 @@ class ConfigParser {
     const definition = CONFIG_KEYS.find(({ name }) => name.toLowerCase() === key.toLowerCase());
     if (definition === undefined) {
       const meant = nearest(key, KEY_NAMES);
-      const hint = meant === undefined ? `known are ${KEY_NAMES.join(", ")}` : `did you mean "${meant}"?`;
+      const hint = MANIFEST_KEYS.includes(key)
+        ? 'this looks like a Kubernetes manifest, and the config is the text inside of its "data"'
+        : meant === undefined
+        ? `known are ${KEY_NAMES.join(", ")}`
+        : `did you mean "${meant}"?`;
       this.#problems.add(this.#place(key), `unknown key, ignored: ${hint}`, "warning");
       return;
     }
     const before = seen.get(definition.name);
     if (before !== undefined) {
-      const other = before === key ? "is there twice" : `is the same key as "${before}"`;
-      this.#problems.add(this.#place(key, { last: true }), `the key ${other}: keep one of them`);
+      const other = before === key ? "stands twice" : `is the same key as "${before}"`;
+      this.#problems.add(this.#place(key, { last: true }), `${other}: keep one of them`);
       return;
     }
     seen.set(definition.name, key);
@@ -157,22 +164,25 @@ class ConfigParser {
     const entries: CidrEntry[] = [];
     for (const [index, item] of value.entries()) {
       const origin = this.#place(key, { index, length: value.length });
-      if (typeof item !== "string") {
+      const text = itemText(item);
+      if (text === undefined) {
         this.#problems.add(
           origin,
           `${describe(item)} is not a CIDR: write one such as "10.0.0.0/8", or remove the entry`,
         );
         continue;
       }
-      if (/\s-\s/.test(item)) {
-        const fix = 'put each "-" right below the one before';
-        this.#problems.add(origin, `${describe(item)} is one entry, not several: ${fix}`);
+      const slip = explainSlip(text);
+      if (slip !== undefined) {
+        this.#problems.add(origin, `${describe(text)} ${slip}`);
         continue;
       }
       try {
-        entries.push({ cidr: parseCidr(item), origin });
+        entries.push({ cidr: parseCidr(text), origin });
       } catch (error) {
-        this.#problems.add(origin, printableMessage(item, (error as Error).message));
+        const message = printableMessage(text, (error as Error).message);
+        const hint = message.endsWith("not an IP address") ? ': write one such as "10.0.0.0/8"' : "";
+        this.#problems.add(origin, message + hint);
       }
     }
     return entries;
@@ -180,7 +190,7 @@ class ConfigParser {
 
   #readDuration(place: Origin, value: unknown): number | undefined {
     if (typeof value !== "string") {
-      const fix = typeof value === "number" && value > 0 ? `"${value}s"` : '"60s"';
+      const fix = typeof value === "number" && value >= 1 && value < 1e9 ? `"${value}s"` : '"60s"';
       this.#problems.add(place, `${describe(value)} is not a duration: write a string such as ${fix}`);
       return undefined;
     }
@@ -215,4 +225,20 @@ function explainNoMapping(value: unknown): string {
   const key = word && nearest(word, KEY_NAMES);
   const fix = key === undefined ? 'write "key: value" lines' : `write a ":" and a blank behind "${word}"`;
   return `the config is ${describe(value)}, not a mapping: ${fix}`;
+}
+
+/** The text of a list item; YAML takes one that ends in a colon, such as `2001:db8::`, for a key without a value. */
+function itemText(item: unknown): string | undefined {
+  if (typeof item === "string") return item;
+  if (typeof item !== "object" || item === null || Array.isArray(item)) return undefined;
+  const [[key, value] = [], ...others] = Object.entries(item);
+  return key?.includes(":") && value === null && others.length === 0 ? `${key}:` : undefined;
+}
+
+/** What is wrong with a list item that was not meant to be one address. */
+function explainSlip(text: string): string | undefined {
+  if (/\s-\s/.test(text)) return 'is one entry, not several: put each "-" right below the one before';
+  if (/^\s|\s$/.test(text)) return "has a blank before or behind the CIDR: remove it";
+  if (/[,;]/.test(text)) return "is one entry, not several: write each CIDR as an entry of its own";
+  return undefined;
 }

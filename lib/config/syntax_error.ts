@@ -29,13 +29,14 @@ const KNOWN: readonly (readonly [RegExp, string])[] = [
   [/tab characters/, "a tab stands where blanks must: indent with blanks"],
   [
     /end of the stream or a document separator/,
-    'this does not go on from the lines before: check the indentation, or put a value that starts with "@" or "`" in quotes',
+    'this does not fit the lines before: check the indentation, the ":" behind each key, and quotes around a ' +
+    'value that starts with "@" or "`"',
   ],
   [
     /Unexpected end of JSON|Unterminated string/,
     "the text ends too early: a quote or a bracket is never closed",
   ],
-  [/property name/, "a key in double quotes is expected here: has the line before one comma too many?"],
+  [/property name/, "a key in double quotes is expected here, or a comma before this is one too many"],
   [/after property value|after array element/, "a comma or a closing bracket is missing before this"],
   [/after JSON/, 'something stands behind the last "}": remove it'],
   [
@@ -53,7 +54,8 @@ export function explainSyntaxError(error: unknown, text: string, isJson: boolean
   const words = KNOWN.find(([pattern]) => pattern.test(said))?.[1] ??
     printable(/^[^\n(]*?(?= at line |$)/m.exec(said)![0]);
   const position = isJson ? jsonErrorPosition(text) : yamlErrorPosition(said, text);
-  return { message: `not ${isJson ? "JSON" : "YAML"}: ${words}`, ...(position && { position }) };
+  const slip = isJson || position === undefined ? undefined : explainSlip(lineAt(text, position.line));
+  return { message: `not ${isJson ? "JSON" : "YAML"}: ${slip ?? words}`, ...(position && { position }) };
 }
 
 /** @std/yaml puts the place into its message. At the end of the text it counts one line too many. */
@@ -98,4 +100,18 @@ function canGoOn(beginning: string): boolean {
 function positionAt(text: string, offset: number): Position {
   const lines = text.slice(0, offset).split("\n");
   return { line: lines.length, column: lines.at(-1)!.length + 1 };
+}
+
+/** What is plainly wrong with a line, whatever the parser called it. */
+function explainSlip(line: string): string | undefined {
+  if (/^\s*\t/.test(line)) return "a tab stands in the indentation: indent with blanks";
+  if (/^[^#"':]*:\s+-\s/.test(line)) return "a list starts on a line of its own, below its key";
+  return undefined;
+}
+
+function lineAt(text: string, line: number): string {
+  let start = 0;
+  for (let number = 1; number < line; number++) start = text.indexOf("\n", start) + 1;
+  // Of a very long line the beginning is enough.
+  return text.slice(start, start + 1_000).split("\n", 1)[0]!;
 }
