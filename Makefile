@@ -1,5 +1,5 @@
 # The commands that a person types; the tasks themselves stand in deno.json.
-.PHONY: run test check build fmt setup clean
+.PHONY: run test fuzz check build fmt setup clean
 
 DENO := tools/deno
 SOURCES := main.ts deno.json $(shell find lib -name '*.ts')
@@ -13,6 +13,10 @@ run: dist/ip-masq-agent
 test: dist/ip-masq-agent
 	@tools/packages
 	@$(DENO) task --quiet test
+
+# A million random configs, always the same ones: FUZZ="COUNT SEED" for others.
+fuzz: setup
+	@$(DENO) task --quiet fuzz $(FUZZ)
 
 # Format, lint and types, changing nothing.
 check: setup

@@ -91,7 +91,7 @@ class ConfigParser {
     for (const [key, inner] of entries) {
       // Of a key that comes twice only the last value is left: its places tell how often it came.
       const times = isJson || duplicate !== undefined ? this.#positions.get(key)?.length ?? 1 : 1;
-      for (let time = 0; time < times; time++) this.#readKey(key, inner, seen);
+      for (let time = 0; time < times; time++) this.#readKey(key, inner, time, seen);
       keys += times;
     }
     if (duplicate !== undefined && keys === entries.length) {
@@ -99,7 +99,7 @@ class ConfigParser {
     }
   }
 
-  #readKey(key: string, value: unknown, seen: Map<string, string>): void {
+  #readKey(key: string, value: unknown, time: number, seen: Map<string, string>): void {
     const definition = CONFIG_KEYS.find(({ name }) => name.toLowerCase() === key.toLowerCase());
     if (definition === undefined) {
       const meant = nearest(key, KEY_NAMES);
@@ -114,7 +114,7 @@ class ConfigParser {
     const before = seen.get(definition.name);
     if (before !== undefined) {
       const other = before === key ? "stands twice" : `is the same key as "${before}"`;
-      this.#problems.add(this.#place(key, { last: true }), `${other}: keep one of them`);
+      this.#problems.add(this.#place(key, { time }), `${other}: keep one of them`);
       return;
     }
     seen.set(definition.name, key);
@@ -204,12 +204,12 @@ class ConfigParser {
     return undefined;
   }
 
-  /** The place of a key or of one item of its list, as exactly as the text shows it. */
+  /** The place of a key, the last time that it stands there by default, or of one item of its list, if it can be told. */
   #place(
     key: string,
-    { index, length, last }: { index?: number; length?: number; last?: boolean } = {},
+    { index, length, time = -1 }: { index?: number; length?: number; time?: number } = {},
   ): Origin {
-    const found = this.#positions.get(key)?.at(last ? -1 : 0);
+    const found = this.#positions.get(key)?.at(time);
     const name = printable(key) + (index === undefined ? "" : `[${index}]`);
     if (found === undefined) return { file: this.#file, key: name };
     // A list whose length differs from what was parsed is one that the second reading did not understand.

@@ -32,10 +32,6 @@ const KNOWN: readonly (readonly [RegExp, string])[] = [
     'this does not fit the lines before: check the indentation, the ":" behind each key, and quotes around a ' +
     'value that starts with "@" or "`"',
   ],
-  [
-    /Unexpected end of JSON|Unterminated string/,
-    "the text ends too early: a quote or a bracket is never closed",
-  ],
   [/property name/, "a key in double quotes is expected here, or a comma before this is one too many"],
   [/after property value|after array element/, "a comma or a closing bracket is missing before this"],
   [/after JSON/, 'something stands behind the last "}": remove it'],
@@ -54,6 +50,13 @@ export function explainSyntaxError(error: unknown, text: string, isJson: boolean
   const words = KNOWN.find(([pattern]) => pattern.test(said))?.[1] ??
     printable(/^[^\n(]*?(?= at line |$)/m.exec(said)![0]);
   const position = isJson ? jsonErrorPosition(text) : yamlErrorPosition(said, text);
+  const end = positionAt(text, text.trimEnd().length);
+  if (isJson && position?.line === end.line && position.column >= end.column) {
+    return {
+      message: "not JSON: the text ends too early: a quote or a bracket is never closed",
+      position: end,
+    };
+  }
   const slip = isJson || position === undefined ? undefined : explainSlip(lineAt(text, position.line));
   return { message: `not ${isJson ? "JSON" : "YAML"}: ${slip ?? words}`, ...(position && { position }) };
 }

@@ -8,6 +8,7 @@ Deno.test("parseAgentOptions() of nothing gives the defaults", () => {
   assertEquals(parseAgentOptions([]) as unknown, {
     configPath: "/etc/config/ip-masq-agent",
     once: false,
+    dryRun: false,
     enableIpv6: false,
     chainName: "IP-MASQ-AGENT",
     allReservedRanges: false,

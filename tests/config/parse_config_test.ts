@@ -1,0 +1,299 @@
+import { assertEquals } from "@std/assert";
+import { parseConfig } from "../../lib/config/parse_config.ts";
+import { formatProblem } from "../../lib/config/problem.ts";
+
+/** What a text gives: its problems, one a line. */
+function problemsOf(text: string): string[] {
+  return parseConfig(text, "f").problems.map(formatProblem);
+}
+
+function cidrsOf(text: string): string[] | undefined {
+  return parseConfig(text, "f").settings.nonMasqueradeCIDRs?.map(({ cidr }) => cidr.text);
+}
+
+Deno.test("parseConfig() reads every key, in YAML and in JSON", () => {
+  const yaml = `nonMasqueradeCIDRs:
+  - 10.0.0.0/8
+  - "fd00::/8"
+masqueradeCIDRs: [10.10.10.10/32]
+masqOutBound: false
+masqOutBoundIPv6: false
+masqLinkLocal: true
+masqLinkLocalIPv6: true
+cidrLimit: 70
+resyncInterval: 1m30s
+`;
+  const json = `{"nonMasqueradeCIDRs": ["10.0.0.0/8", "fd00::/8"], "masqueradeCIDRs": ["10.10.10.10/32"],
+    "masqOutBound": false, "masqOutBoundIPv6": false, "masqLinkLocal": true, "masqLinkLocalIPv6": true,
+    "cidrLimit": 70, "resyncInterval": "1m30s"}`;
+  for (const text of [yaml, json]) {
+    const { settings, problems } = parseConfig(text, "f");
+    const { nonMasqueradeCIDRs, masqueradeCIDRs, origins, ...others } = settings;
+    assertEquals(problems, []);
+    assertEquals(nonMasqueradeCIDRs?.map(({ cidr }) => cidr.text), ["10.0.0.0/8", "fd00::/8"]);
+    assertEquals(masqueradeCIDRs?.map(({ cidr }) => cidr.text), ["10.10.10.10/32"]);
+    assertEquals(origins?.size, 8);
+    assertEquals(others, {
+      masqOutBound: false,
+      masqOutBoundIPv6: false,
+      masqLinkLocal: true,
+      masqLinkLocalIPv6: true,
+      cidrLimit: 70,
+      resyncInterval: 90_000,
+    });
+  }
+});
+
+Deno.test("parseConfig() sets nothing for a text without values", async (t) => {
+  for (const text of ["", "\n", "# only\n# comments\n", "---\n", "null", "~", "\ufeff", " {} ", "{}\n"]) {
+    await t.step(JSON.stringify(text), () => {
+      const { settings: { origins, ...settings }, problems } = parseConfig(text, "f");
+      assertEquals([settings, origins?.size, problems], [{}, 0, []]);
+    });
+  }
+});
+
+Deno.test("parseConfig() tells an absent list from an empty one and from null", () => {
+  assertEquals(cidrsOf("masqLinkLocal: true"), undefined);
+  assertEquals(cidrsOf("nonMasqueradeCIDRs: []"), []);
+  assertEquals(cidrsOf("nonMasqueradeCIDRs:"), []);
+  assertEquals(problemsOf("nonMasqueradeCIDRs:"), [
+    "f:1:1: warning: nonMasqueradeCIDRs: null is taken as an empty list: write [], or remove the key to get the default",
+  ]);
+});
+
+Deno.test("parseConfig() matches keys without regard to case", () => {
+  assertEquals(cidrsOf("NonMasqueradeCIDRs: [10.0.0.0/8]"), ["10.0.0.0/8"]);
+  assertEquals(parseConfig("MASQOUTBOUND: false", "f").settings.masqOutBound, false);
+});
+
+Deno.test("parseConfig() gives the place of every list item, however the text is laid out", async (t) => {
+  const bad = "10.0.0.1/8";
+  const layouts: Record<string, [text: string, places: string[]]> = {
+    "a block": [`nonMasqueradeCIDRs:\n  - ${bad}\n  - ${bad}\n`, ["2:5", "3:5"]],
+    "a block without indentation": [`a: 1\nnonMasqueradeCIDRs:\n- ${bad}\n# why\n\n- "${bad}"\n`, [
+      "3:3",
+      "6:3",
+    ]],
+    "one line": [`nonMasqueradeCIDRs: [${bad}, '${bad}']`, ["1:22", "1:34"]],
+    "several lines in brackets": [`nonMasqueradeCIDRs: [\n  ${bad}, # one\n  ${bad}\n]`, ["2:3", "3:3"]],
+    "JSON": [`{\n  "x": {"y": ["z"]},\n  "nonMasqueradeCIDRs": ["${bad}",\n    "${bad}"]\n}`, [
+      "3:26",
+      "4:5",
+    ]],
+    "Windows line ends": [`nonMasqueradeCIDRs:\r\n  - ${bad}\r\n  - ${bad}\r\n`, ["2:5", "3:5"]],
+    "a byte order mark": [`\ufeffnonMasqueradeCIDRs:\n  - ${bad}\n  - ${bad}\n`, ["2:5", "3:5"]],
+    "directives": [`%YAML 1.2\n---\nnonMasqueradeCIDRs: &a\n  - ${bad}\n  - ${bad}\n`, ["4:5", "5:5"]],
+    "a mapping in braces behind a line": [`---\n{nonMasqueradeCIDRs: [${bad}, ${bad}]}`, ["2:23", "2:35"]],
+    "a quoted key": [`"nonMasqueradeCIDRs" :\n  -  ${bad}\n  -  ${bad}\n`, ["2:6", "3:6"]],
+    "behind a text block": [`x: |\n  - a\n  y: b\nnonMasqueradeCIDRs:\n - ${bad}\n - ${bad}\n`, [
+      "5:4",
+      "6:4",
+    ]],
+    "an alias has the place of its key": [`x: &x [${bad}, ${bad}]\nnonMasqueradeCIDRs: *x\n`, ["2:1", "2:1"]],
+  };
+  for (const [name, [text, places]] of Object.entries(layouts)) {
+    await t.step(name, () => {
+      const errors = problemsOf(text).filter((line) => line.includes("nonMasqueradeCIDRs["));
+      assertEquals(
+        errors,
+        places.map((place, index) =>
+          `f:${place}: nonMasqueradeCIDRs[${index}]: "${bad}" is not aligned: did you mean "10.0.0.0/8"?`
+        ),
+      );
+    });
+  }
+});
+
+Deno.test("parseConfig() says what is wrong with a value, and the fix", async (t) => {
+  const list = "nonMasqueradeCIDRs";
+  const cases: [text: string, ...problems: string[]][] = [
+    [
+      "masqLinkLocal: yes",
+      'f:1:1: masqLinkLocal: "yes" is not a boolean: write true or false, without quotes',
+    ],
+    ["masqOutBound: 1", "f:1:1: masqOutBound: 1 is not a boolean: write true or false, without quotes"],
+    [
+      "cidrLimit: -1",
+      "f:1:1: cidrLimit: -1 is not a whole number of 0 or more: write one such as 64, without quotes",
+    ],
+    [
+      "cidrLimit: 99999999999999999999",
+      "f:1:1: cidrLimit: 100000000000000000000 is not a whole number of 0 or more: write one such as 64, without quotes",
+    ],
+    ["resyncInterval: 60", 'f:1:1: resyncInterval: 60 is not a duration: write a string such as "60s"'],
+    [
+      "resyncInterval: .inf",
+      'f:1:1: resyncInterval: Infinity is not a duration: write a string such as "60s"',
+    ],
+    ["resyncInterval: 0s", 'f:1:1: resyncInterval: "0s" is too short: the shortest is "1s"'],
+    ["resyncInterval: -5s", 'f:1:1: resyncInterval: "-5s" is too short: the shortest is "1s"'],
+    ["resyncInterval: '60'", 'f:1:1: resyncInterval: "60" has no unit: did you mean "60s"?'],
+    [
+      `${list}: 10.0.0.0/8`,
+      `f:1:1: ${list}: "10.0.0.0/8" is not a list of CIDRs: write ["10.0.0.0/8"] or "- 10.0.0.0/8" lines`,
+    ],
+    [
+      `${list}: {}`,
+      `f:1:1: ${list}: a mapping is not a list of CIDRs: write ["10.0.0.0/8"] or "- 10.0.0.0/8" lines`,
+    ],
+    [
+      `${list}:\n  -10.0.0.0/8`,
+      `f:1:1: ${list}: "-10.0.0.0/8" is not a list of CIDRs: write a blank behind "-"`,
+    ],
+    [
+      `${list}: [null, 10, [10.0.0.0/8]]`,
+      `f:1:22: ${list}[0]: null is not a CIDR: write one such as "10.0.0.0/8", or remove the entry`,
+      `f:1:28: ${list}[1]: 10 is not a CIDR: write one such as "10.0.0.0/8", or remove the entry`,
+      `f:1:32: ${list}[2]: a list is not a CIDR: write one such as "10.0.0.0/8", or remove the entry`,
+    ],
+    [
+      `${list}: [10.0.0.0]`,
+      `f:1:22: ${list}[0]: "10.0.0.0" is an address, not a CIDR: did you mean "10.0.0.0/32"?`,
+    ],
+    [
+      `${list}: ["fd00::"]`,
+      `f:1:22: ${list}[0]: "fd00::" is an address, not a CIDR: did you mean "fd00::/128"?`,
+    ],
+    [
+      `${list}:\n- 2001:db8::\n`,
+      `f:2:3: ${list}[0]: "2001:db8::" is an address, not a CIDR: did you mean "2001:db8::/128"?`,
+    ],
+    [
+      `${list}: [010.0.0.0/8]`,
+      `f:1:22: ${list}[0]: "010.0.0.0/8" is not a CIDR: "010" has a leading zero, which some tools read as octal`,
+    ],
+    [
+      `${list}:\n- 10.0.0.0/8\n  - 11.0.0.0/8`,
+      `f:2:3: ${list}[0]: "10.0.0.0/8 - 11.0.0.0/8" is one entry, not several: put each "-" right below the one before`,
+    ],
+    [
+      `${list}: ["10.0.0.0/8,11.0.0.0/8"]`,
+      `f:1:22: ${list}[0]: "10.0.0.0/8,11.0.0.0/8" is one entry, not several: write each CIDR as an entry of its own`,
+    ],
+    [
+      `${list}: ["10.0.0.0/8 "]`,
+      `f:1:22: ${list}[0]: "10.0.0.0/8 " has a blank before or behind the CIDR: remove it`,
+    ],
+    [
+      `${list}: [example.com]`,
+      `f:1:22: ${list}[0]: "example.com" is not a CIDR: not an IP address: write one such as "10.0.0.0/8"`,
+    ],
+    [
+      "nonMasqueradCIDRs: 1",
+      'f:1:1: warning: nonMasqueradCIDRs: unknown key, ignored: did you mean "nonMasqueradeCIDRs"?',
+    ],
+    [
+      "kind: ConfigMap",
+      'f:1:1: warning: kind: unknown key, ignored: this looks like a Kubernetes manifest, and the config is the text inside of its "data"',
+    ],
+    [
+      "__proto__: {}\nconstructor: 1",
+      ...["1:1: warning: __proto__", "2:1: warning: constructor"].map((start) =>
+        `f:${start}: unknown key, ignored: known are nonMasqueradeCIDRs, masqueradeCIDRs, masqOutBound, masqOutBoundIPv6, masqLinkLocal, masqLinkLocalIPv6, cidrLimit, resyncInterval`
+      ),
+    ],
+    ["cidrLimit: 1\n# no\ncidrLimit: 2", "f:3:1: cidrLimit: stands twice: keep one of them"],
+    ["cidrLimit: 1\nCIDRLimit: 2", 'f:2:1: CIDRLimit: is the same key as "cidrLimit": keep one of them'],
+    ['{"cidrLimit": 1,\n "cidrLimit": 2}', "f:2:2: cidrLimit: stands twice: keep one of them"],
+    ["? cidrLimit\n: 1\n? cidrLimit\n: 2\n", "f:4:1: not YAML: a key stands twice: keep one of them"],
+  ];
+  for (const [text, ...problems] of cases) {
+    await t.step(JSON.stringify(text), () => assertEquals(problemsOf(text), problems));
+  }
+});
+
+Deno.test("parseConfig() explains syntax errors in words that name the fix", async (t) => {
+  const cases: [text: string, problem: string][] = [
+    ["just text", 'f:1:1: the config is "just text", not a mapping: write "key: value" lines'],
+    ["- 10.0.0.0/8", 'f:1:1: the config is a list, not a mapping: write "key: value" lines'],
+    [
+      "masqLinkLocal:true",
+      'f:1:1: the config is "masqLinkLocal:true", not a mapping: write a ":" and a blank behind "masqLinkLocal"',
+    ],
+    [
+      "a: 1\n b: 2",
+      'f:2:3: not YAML: bad indentation: the keys must stand one below the other, and so must the "-" of a list',
+    ],
+    [
+      "  a: 1\nb: 2",
+      'f:2:1: not YAML: this does not fit the lines before: check the indentation, the ":" behind each key, and quotes around a value that starts with "@" or "`"',
+    ],
+    [
+      "a: b: c",
+      'f:1:5: not YAML: a second ":" in what should be one value: put the value in quotes, or start a new line for a new key',
+    ],
+    ["a:\n\t- b\n\t- c", "f:3:2: not YAML: a tab stands in the indentation: indent with blanks"],
+    ["a: - 10.0.0.0/8", "f:1:4: not YAML: a list starts on a line of its own, below its key"],
+    ["a: [1\nb: 2", 'f:2:1: not YAML: a "," or a closing bracket is missing before this'],
+    ["a: [1", 'f:1:6: not YAML: a "[" or "{" is never closed'],
+    ["a: 'x", "f:1:6: not YAML: a quote is never closed"],
+    ["a: *b", 'f:1:6: not YAML: a "*" starts an alias, and no "&" defines it: put the value in quotes'],
+    [
+      "a: !b c",
+      'f:1:8: not YAML: a "!" starts a tag, and no tag has a meaning here: put the value in quotes',
+    ],
+    [
+      "a: 1\n---\nb: 2",
+      'f:2:1: not YAML: a second document starts at a "---" line: a config is one document',
+    ],
+    ["a: \u0001", "f:1:5: not YAML: a control character stands here: remove it, or write a blank"],
+    ["a: &a [*a]", "f: an alias stands inside of what it refers to: remove it"],
+    [
+      '{"a": 1,}',
+      "f:1:9: not JSON: a key in double quotes is expected here, or a comma before this is one too many",
+    ],
+    [
+      '{\n "a": tru,\n "b": 1}',
+      "f:2:10: not JSON: no value: write true, false, a number, a list, or a text in double quotes",
+    ],
+    ['{"a": ["x"\n "y"]}', "f:2:2: not JSON: a comma or a closing bracket is missing before this"],
+    ['{"a": 1', "f:1:8: not JSON: the text ends too early: a quote or a bracket is never closed"],
+    ['{"a": "x', "f:1:9: not JSON: the text ends too early: a quote or a bracket is never closed"],
+    ['{"a": 1} b', 'f:1:10: not JSON: something stands behind the last "}": remove it'],
+    [
+      "{a: 1}",
+      "f:1:2: not JSON: a key in double quotes is expected here, or a comma before this is one too many",
+    ],
+  ];
+  for (const [text, problem] of cases) {
+    await t.step(JSON.stringify(text), () => assertEquals(problemsOf(text), [problem]));
+  }
+});
+
+Deno.test("parseConfig() reports all errors of a text in one go, in its order", () => {
+  const text = `resyncInterval: 5s
+nonMasqueradeCIDRs: [10.0.0.1/8, 10.0.0.0/8, x]
+cidrLimit: none
+nonMasqueradCIDRs: []
+resyncInterval: 0s
+masqLinkLocal: maybe
+`;
+  assertEquals(problemsOf(text).map((line) => line.split(": ").slice(0, 2).join(": ")), [
+    "f:2:22: nonMasqueradeCIDRs[0]",
+    "f:2:46: nonMasqueradeCIDRs[2]",
+    "f:3:1: cidrLimit",
+    "f:4:1: warning",
+    "f:5:1: resyncInterval",
+    "f:5:1: resyncInterval",
+    "f:6:1: masqLinkLocal",
+  ]);
+});
+
+Deno.test("parseConfig() shows a hundred problems and counts the others", () => {
+  const problems = problemsOf(`nonMasqueradeCIDRs: [${new Array(150).fill("10.0.0.1/8").join()}]`);
+  assertEquals(problems.length, 101);
+  assertEquals(problems.at(-1), "f: and 50 more errors");
+});
+
+Deno.test("parseConfig() keeps messages on one line, whatever is in the text", () => {
+  const [item, key] = problemsOf('nonMasqueradeCIDRs: ["10.0.0.0/8\\n-j ACCEPT \\u001b[31m"]\n"a\\nb": 1\n');
+  assertEquals(
+    item,
+    'f:1:22: nonMasqueradeCIDRs[0]: "10.0.0.0/8\\u000a-j ACCEPT \\u001b[31m" is not a CIDR: ' +
+      'the part behind "/" must be a number from 0 to 32',
+  );
+  assertEquals(key?.startsWith("f:2:1: warning: a\\u000ab: unknown key"), true);
+  const [long] = problemsOf(`nonMasqueradeCIDRs: [${"x".repeat(10_000)}]`);
+  assertEquals(long!.length < 300, true, long);
+});

@@ -1,0 +1,69 @@
+/**
+ * Writes deploy/config/schema.json, from which editors complete and check a config: `deno task schema`.
+ *
+ * @module
+ */
+import { SHORTEST_RESYNC_INTERVAL_MS } from "../lib/config/config.ts";
+import { formatDuration } from "../lib/config/duration.ts";
+import { CONFIG_KEYS, type KeyDefinition } from "../lib/config/keys.ts";
+
+const OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
+
+/** The schema of one key's value. What a pattern can't tell (alignment, for one) is left to the program. */
+function valueSchema({ type }: KeyDefinition): Record<string, unknown> {
+  switch (type) {
+    case "cidrs":
+      return { type: ["array", "null"], items: { $ref: "#/$defs/cidr" } };
+    case "boolean":
+      return { type: "boolean" };
+    case "count":
+      return { type: "integer", minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
+    case "duration":
+      return { $ref: "#/$defs/duration" };
+  }
+}
+
+/** The whole schema: JSON Schema 2020-12. */
+export function configSchema(): Record<string, unknown> {
+  return {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    title: "Config of ip-masq-agent",
+    description: "Which destinations see a pod's own address, and which see the node's.",
+    type: ["object", "null"],
+    additionalProperties: false,
+    properties: Object.fromEntries(
+      CONFIG_KEYS.map((key) => [
+        key.name,
+        { description: key.description, default: key.defaultValue, ...valueSchema(key) },
+      ]),
+    ),
+    $defs: {
+      cidr: {
+        description: "A prefix whose bits behind the length are zero, such as 10.0.0.0/8 or fd00::/8.",
+        type: "string",
+        anyOf: [
+          { pattern: `^(${OCTET}\\.){3}${OCTET}/(3[0-2]|[12]?[0-9])$` },
+          { pattern: "^[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*/(12[0-8]|1[01][0-9]|[1-9]?[0-9])$" },
+        ],
+      },
+      duration: {
+        description: `A duration as Go writes it, such as 60s or 1m30s; at least ${
+          formatDuration(SHORTEST_RESYNC_INTERVAL_MS)
+        }.`,
+        type: "string",
+        pattern:
+          "^[+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)(([0-9]+(\\.[0-9]*)?|\\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))*$",
+      },
+    },
+  };
+}
+
+/** The file's text. */
+export function formatSchema(): string {
+  return `${JSON.stringify(configSchema(), null, 2)}\n`;
+}
+
+if (import.meta.main) {
+  const file = new URL("../deploy/config/schema.json", import.meta.url);
+  await Deno.writeTextFile(file, formatSchema());
+}
