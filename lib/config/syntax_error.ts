@@ -47,18 +47,32 @@ export function explainSyntaxError(error: unknown, text: string, isJson: boolean
     return { message: "nested too deeply: a config is a mapping of values and lists" };
   }
   const said = error instanceof Error ? error.message : String(error);
-  const words = KNOWN.find(([pattern]) => pattern.test(said))?.[1] ??
-    printable(/^[^\n(]*?(?= at line |$)/m.exec(said)![0]);
-  const position = isJson ? jsonErrorPosition(text) : yamlErrorPosition(said, text);
+  return isJson ? explainJsonError(said, text) : explainYamlError(said, text);
+}
+
+function explainJsonError(said: string, text: string): ExplainedError {
+  const position = jsonErrorPosition(text);
   const end = positionAt(text, text.trimEnd().length);
-  if (isJson && position?.line === end.line && position.column >= end.column) {
+  if (position.line > end.line || position.line === end.line && position.column >= end.column) {
     return {
       message: "not JSON: the text ends too early: a quote or a bracket is never closed",
       position: end,
     };
   }
-  const slip = isJson || position === undefined ? undefined : explainSlip(lineAt(text, position.line));
-  return { message: `not ${isJson ? "JSON" : "YAML"}: ${slip ?? words}`, ...(position && { position }) };
+  return { message: `not JSON: ${inOurWords(said)}`, position };
+}
+
+function explainYamlError(said: string, text: string): ExplainedError {
+  const position = yamlErrorPosition(said, text);
+  if (position === undefined) return { message: `not YAML: ${inOurWords(said)}` };
+  const slip = explainSlip(lineAt(text, position.line));
+  return { message: `not YAML: ${slip ?? inOurWords(said)}`, position };
+}
+
+/** A mistake by its known name, or else the first line of what the parser said, without the place. */
+function inOurWords(said: string): string {
+  return KNOWN.find(([pattern]) => pattern.test(said))?.[1] ??
+    printable(said.split("\n", 1)[0]!.replace(/ (?:at line|in JSON at) .*$/, ""));
 }
 
 /** @std/yaml puts the place into its message. At the end of the text it counts one line too many. */

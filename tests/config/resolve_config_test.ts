@@ -1,0 +1,92 @@
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { cidrContains, parseCidr } from "../../lib/config/cidr.ts";
+import { formatIpAddress } from "../../lib/config/ip_address.ts";
+import { parseConfig } from "../../lib/config/parse_config.ts";
+import { formatProblem } from "../../lib/config/problem.ts";
+import { resolveConfig } from "../../lib/config/resolve_config.ts";
+
+function problemsOf(text: string, enableIpv6 = true): string[] {
+  const { settings } = parseConfig(text, "f");
+  return resolveConfig(settings, { enableIpv6, allReservedRanges: false }).problems.map(formatProblem);
+}
+
+Deno.test("resolveConfig() fills in the defaults, and none of them is a problem", () => {
+  const { config, problems } = resolveConfig({}, { enableIpv6: false, allReservedRanges: true });
+  assertEquals(problems, []);
+  assertEquals(config.nonMasqueradeCidrs.length, 11);
+  assertEquals(
+    [config.masqOutbound, config.masqLinkLocal, config.cidrLimit, config.resyncIntervalMs],
+    [{ IPv4: true, IPv6: true }, { IPv4: false, IPv6: false }, 64, 60_000],
+  );
+  assertEquals(resolveConfig({ cidrLimit: 0 }, { enableIpv6: false, allReservedRanges: true }).problems, []);
+});
+
+Deno.test("resolveConfig() warns of entries that change nothing, and of no others", async (t) => {
+  const cases: [text: string, ...problems: string[]][] = [
+    ["nonMasqueradeCIDRs: [10.1.0.0/16, 10.2.0.0/16, fd00::/8]"],
+    ["nonMasqueradeCIDRs: [10.0.0.0/8]\nmasqueradeCIDRs: [10.10.10.10/32]"],
+    [
+      "nonMasqueradeCIDRs: [10.0.0.0/8, 10.0.0.0/8]",
+      'f:1:34: warning: nonMasqueradeCIDRs[1]: "10.0.0.0/8" is there already: nonMasqueradeCIDRs[0] "10.0.0.0/8"',
+    ],
+    [
+      "nonMasqueradeCIDRs: [10.1.0.0/16, 10.0.0.0/8]",
+      'f:1:22: warning: nonMasqueradeCIDRs[0]: "10.1.0.0/16" changes nothing, since it lies inside nonMasqueradeCIDRs[1] "10.0.0.0/8"',
+    ],
+    [
+      "masqueradeCIDRs: [0.0.0.0/0, 10.0.0.0/8]",
+      'f:1:30: warning: masqueradeCIDRs[1]: "10.0.0.0/8" changes nothing, since it lies inside masqueradeCIDRs[0] "0.0.0.0/0"',
+    ],
+    [
+      "nonMasqueradeCIDRs: [10.10.0.0/16]\nmasqueradeCIDRs: [10.0.0.0/8]",
+      'f:1:22: warning: nonMasqueradeCIDRs[0]: "10.10.0.0/16" can never match, since this decides first: masqueradeCIDRs[0] "10.0.0.0/8"',
+    ],
+    [
+      "nonMasqueradeCIDRs: [169.254.169.254/32, fe80::/64]",
+      'f:1:22: warning: nonMasqueradeCIDRs[0]: "169.254.169.254/32" is exempt anyway: link-local destinations are, unless masqLinkLocal is true',
+      'f:1:42: warning: nonMasqueradeCIDRs[1]: "fe80::/64" is exempt anyway: link-local destinations are, unless masqLinkLocalIPv6 is true',
+    ],
+    ["nonMasqueradeCIDRs: [169.254.169.254/32, fe80::/64]\nmasqLinkLocal: true\nmasqLinkLocalIPv6: true"],
+    ["masqueradeCIDRs: [169.254.169.254/32]"],
+  ];
+  for (const [text, ...problems] of cases) {
+    await t.step(JSON.stringify(text), () => assertEquals(problemsOf(text), problems));
+  }
+});
+
+Deno.test("resolveConfig() warns once of an IPv6 entry while IPv6 is off", () => {
+  assertEquals(problemsOf("nonMasqueradeCIDRs: [fd00::/8, 10.0.0.0/8]", false), [
+    'f:1:22: warning: nonMasqueradeCIDRs[0]: "fd00::/8" is ignored while IPv6 is off: start the agent with --enable-ipv6',
+  ]);
+});
+
+Deno.test("resolveConfig() counts both families against cidrLimit, and names the first entry over it", () => {
+  assertEquals(problemsOf("cidrLimit: 2\nnonMasqueradeCIDRs: [10.0.0.0/8, fd00::/8]"), []);
+  assertEquals(problemsOf("cidrLimit: 2\nnonMasqueradeCIDRs: [10.0.0.0/8, fd00::/8, 11.0.0.0/8]"), [
+    "f:2:44: nonMasqueradeCIDRs[2]: 3 entries are more than cidrLimit allows (2): every entry costs each new " +
+    "connection time: join ranges, or raise cidrLimit",
+  ]);
+  const many = Array.from({ length: 65 }, (_, index) => `10.${index}.0.0/16`);
+  assertEquals(problemsOf(`nonMasqueradeCIDRs: [${many}]`).length, 1);
+  assertEquals(problemsOf(`masqueradeCIDRs: [${many}]`), []);
+});
+
+Deno.test("resolveConfig() finds covered entries as a naive comparison of all pairs does", () => {
+  const cidr = fc.tuple(fc.nat(15), fc.integer({ min: 0, max: 4 })).map(([high, length]) => {
+    const value = BigInt(high) << 28n >> BigInt(32 - length) << BigInt(32 - length);
+    return `${formatIpAddress({ family: "IPv4", value })}/${length}`;
+  });
+  fc.assert(fc.property(fc.array(cidr, { maxLength: 12 }), (texts) => {
+    const covered = texts.map((text, index) => {
+      const others = texts.some((other, otherIndex) =>
+        otherIndex !== index && cidrContains(parseCidr(other), parseCidr(text)) &&
+        (other !== text || otherIndex < index)
+      );
+      return others ? index : -1;
+    }).filter((index) => index >= 0);
+    const { settings } = parseConfig(JSON.stringify({ masqueradeCIDRs: texts }), "f");
+    const { problems } = resolveConfig(settings, { enableIpv6: true, allReservedRanges: false });
+    assertEquals(problems.map(({ origin }) => Number(/\[(\d+)\]/.exec(origin.key)![1])), covered);
+  }));
+});
