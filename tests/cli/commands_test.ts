@@ -1,0 +1,447 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { COMMANDS } from "../../lib/cli/command_definitions.ts";
+import { type Machine, runOn } from "../fakes/system.ts";
+
+const PATH = "/etc/config/ip-masq-agent";
+const CONFIG = `nonMasqueradeCIDRs:
+  - 10.0.0.0/8
+  - 10.1.0.0/16
+  - fd00::/8
+masqueradeCIDRs: [10.10.10.10/32]
+masqOutBoundIPv6: false
+`;
+const COVERED =
+  ':3:5: warning: nonMasqueradeCIDRs[1]: "10.1.0.0/16" changes nothing, since it lies inside nonMasqueradeCIDRs[0] "10.0.0.0/8"\n';
+const MACHINE: Machine = {
+  files: { [PATH]: CONFIG, "-": "masqLinkLocal: maybe\ncidrLimit: x\n", "/etc/config/b": "" },
+};
+
+Deno.test("run() helps with each command in 24 lines of 80 columns, with two examples", async (t) => {
+  for (const { name, examples, flags } of COMMANDS) {
+    await t.step(name, async () => {
+      const { code, out, error } = await runOn({}, name, "--help");
+      assertEquals([code, error], [0, ""]);
+      assertEquals(out.trimEnd().split("\n").length <= 24, true, out);
+      assertEquals(out.split("\n").filter((line) => line.length > 80), []);
+      for (const example of examples) assertEquals(out.includes(`\n  ${example}\n`), true);
+      for (const flag of flags) assertEquals(out.includes(`--${flag.name}`), flag.name !== "help", flag.name);
+      assertEquals(await runOn({}, "help", name), { code, out, error, commands: [] });
+    });
+  }
+});
+
+Deno.test("run() takes the examples of each command as they are", async (t) => {
+  const files = { [PATH]: "", "-": "" };
+  for (
+    const { name, examples } of COMMANDS.filter((it) => ["validate", "render", "explain"].includes(it.name))
+  ) {
+    for (const example of examples) {
+      await t.step(example, async () => {
+        const words = example.replace(/ <.*/, "").split(" ").slice(1);
+        assertEquals(words[0], name);
+        assertEquals((await runOn({ files }, ...words)).code, 0);
+      });
+    }
+  }
+});
+
+Deno.test("run() says what was meant by a wrong command or flag, and exits with 2", async (t) => {
+  const cases: [args: string[], message: string][] = [
+    [["vallidate"], 'Unknown command "vallidate": did you mean "validate"?'],
+    [["Diff"], 'Unknown command "Diff": did you mean "diff"?'],
+    [
+      ["frobnicate"],
+      'Unknown command "frobnicate": there are validate, render, explain, diff, cleanup; without one, the agent runs',
+    ],
+    [["--enable-ipv6", "diff"], 'Unexpected "diff": write the command first: ip-masq-agent diff [FLAG]...'],
+    [["--once", "x"], 'Unexpected "x": the agent takes flags only, see --help'],
+    [["diff", "x"], 'Unexpected "x": diff takes flags only, see diff --help'],
+    [["render", "-o", "yaml"], '--output: "yaml" is not known: write one of iptables, table, json'],
+    [["render", "--output=jsno"], '--output: "jsno" is not known: did you mean "json"?'],
+    [["render", "--strict"], 'Unknown flag "--strict": see --help'],
+    [["explain", "--protcol=tcp", "1.1.1.1"], 'Unknown flag "--protcol": did you mean --protocol?'],
+    [
+      ["cleanup", "--masq-chain=INPUT"],
+      '--masq-chain: "INPUT" is the name of a built-in chain or target: choose another one',
+    ],
+    [["validate", "-", "-"], '"-" stands twice: standard input can be read only once'],
+    [["diff", "--config-path="], '--config-path: a path may not be empty: write "-" for standard input'],
+  ];
+  for (const [args, message] of cases) {
+    await t.step(args.join(" "), async () => {
+      assertEquals(await runOn(MACHINE, ...args), {
+        code: 2,
+        out: "",
+        error: `ip-masq-agent: ${message}\n`,
+        commands: [],
+      });
+    });
+  }
+});
+
+Deno.test("validate prints a line for each good config, and every problem of a bad one", async () => {
+  assertEquals(await runOn(MACHINE, "validate"), {
+    code: 0,
+    out:
+      `${PATH}${COVERED}${PATH}:4:5: warning: nonMasqueradeCIDRs[2]: "fd00::/8" is ignored while IPv6 is off: ` +
+      `start the agent with --enable-ipv6\n${PATH}: ok (4 CIDRs, IPv4 3, IPv6 1)\n`,
+    error: "",
+    commands: [],
+  });
+  const { code, out } = await runOn(
+    MACHINE,
+    "validate",
+    "--enable-ipv6",
+    "--strict",
+    PATH,
+    "-",
+    "/nowhere",
+    "/etc/config/b",
+  );
+  assertEquals(code, 2);
+  assertEquals(out.split("\n"), [
+    `${PATH}${COVERED.trimEnd()}`,
+    `${PATH}: bad (1 warning)`,
+    '<stdin>:1:1: masqLinkLocal: "maybe" is not a boolean: write true or false, without quotes',
+    '<stdin>:2:1: cidrLimit: "x" is not a whole number of 0 or more: write one such as 64, without quotes',
+    "<stdin>: bad (2 errors)",
+    "/nowhere: no config there: name a file, or a folder with files whose names start with ip-masq",
+    "/nowhere: bad (1 error)",
+    "/etc/config/b: ok (3 CIDRs, IPv4 3, IPv6 0)",
+    "",
+  ]);
+});
+
+Deno.test("validate of a machine without a config says that the defaults hold", async () => {
+  const { code, out } = await runOn({}, "validate");
+  assertEquals([code, out], [0, `${PATH}: ok (no file there, so the defaults: 3 CIDRs, IPv4 3, IPv6 0)\n`]);
+});
+
+Deno.test("validate -o json is for programs", async () => {
+  const { code, out, error } = await runOn(MACHINE, "validate", "-o", "json", "--enable-ipv6", PATH, "-");
+  assertEquals([code, error], [2, ""]);
+  assertEquals(JSON.parse(out), [
+    {
+      path: PATH,
+      ok: true,
+      cidrs: { total: 4, IPv4: 3, IPv6: 1 },
+      problems: [{
+        severity: "warning",
+        file: PATH,
+        line: 3,
+        column: 5,
+        key: "nonMasqueradeCIDRs[1]",
+        message: '"10.1.0.0/16" changes nothing, since it lies inside nonMasqueradeCIDRs[0] "10.0.0.0/8"',
+      }],
+    },
+    {
+      path: "<stdin>",
+      ok: false,
+      problems: [
+        ["masqLinkLocal", 1, '"maybe" is not a boolean: write true or false, without quotes'],
+        ["cidrLimit", 2, '"x" is not a whole number of 0 or more: write one such as 64, without quotes'],
+      ].map(([key, line, message]) => ({
+        severity: "error",
+        file: "<stdin>",
+        line,
+        column: 1,
+        key,
+        message,
+      })),
+    },
+  ]);
+});
+
+Deno.test("render prints what iptables-restore reads, family by family", async () => {
+  const { code, out, error, commands } = await runOn(MACHINE, "render", "--enable-ipv6", "--masq-chain=OURS");
+  assertEquals([code, error, commands], [0, PATH + COVERED, []]);
+  const comment = (text: string) => `-m comment --comment "ip-masq-agent: ${text}"`;
+  const jump = "-A POSTROUTING " +
+    comment("ensure nat POSTROUTING directs all non-LOCAL destination traffic to our custom OURS chain") +
+    " -m addrtype ! --dst-type LOCAL -j OURS";
+  const keep = (cidr: string) =>
+    `-A OURS -d ${cidr} ${comment("local traffic is not subject to MASQUERADE")} -j RETURN`;
+  assertEquals(out.split("\n"), [
+    "# IPv4, for iptables-restore --noflush",
+    "*nat",
+    ":OURS - [0:0]",
+    jump,
+    `-A OURS -d 10.10.10.10/32 ${
+      comment("specific outbound traffic is subject to MASQUERADE")
+    } -j MASQUERADE --random-fully`,
+    keep("169.254.0.0/16"),
+    keep("10.0.0.0/8"),
+    keep("10.1.0.0/16"),
+    `-A OURS ${
+      comment("outbound traffic is subject to MASQUERADE (must be last in chain)")
+    } -j MASQUERADE --random-fully`,
+    "COMMIT",
+    "# IPv6, for ip6tables-restore --noflush",
+    "*nat",
+    ":OURS - [0:0]",
+    jump,
+    keep("fe80::/10"),
+    keep("fd00::/8"),
+    "COMMIT",
+    "",
+  ]);
+});
+
+Deno.test("render -o table tells where each rule comes from", async () => {
+  const { out } = await runOn(MACHINE, "render", "-o", "table", "--enable-ipv6", "--to-ports=1024-2000");
+  assertEquals(
+    out,
+    `IPv4, chain IP-MASQ-AGENT, source ports 1024-2000
+#  destination     source address  from
+1  10.10.10.10/32  masquerade      ${PATH}:5:19 masqueradeCIDRs[0]
+2  169.254.0.0/16  keep            default of masqLinkLocal
+3  10.0.0.0/8      keep            ${PATH}:2:5 nonMasqueradeCIDRs[0]
+4  10.1.0.0/16     keep            ${PATH}:3:5 nonMasqueradeCIDRs[1]
+5  all others      masquerade      default of masqOutBound
+
+IPv6, chain IP-MASQ-AGENT, source ports 1024-2000
+#  destination  source address  from
+1  fe80::/10    keep            default of masqLinkLocalIPv6
+2  fd00::/8     keep            ${PATH}:4:5 nonMasqueradeCIDRs[2]
+All other destinations keep the source address.
+`,
+  );
+});
+
+Deno.test("render -o json has every rule with its place", async () => {
+  const { out } = await runOn(MACHINE, "render", "-o=json", "--random-fully=false", "--to-ports=1-2,5-9");
+  const [ipv4, ...others] = JSON.parse(out);
+  assertEquals(others, []);
+  assertEquals([ipv4.family, ipv4.chain, ipv4.randomFully], ["IPv4", "IP-MASQ-AGENT", false]);
+  assertEquals(ipv4.toPorts, [{ first: 1, last: 2 }, { first: 5, last: 9 }]);
+  assertEquals(ipv4.rules[0], {
+    destination: "10.10.10.10/32",
+    target: "MASQUERADE",
+    comment: "ip-masq-agent: specific outbound traffic is subject to MASQUERADE",
+    origin: { file: PATH, line: 5, column: 19, key: "masqueradeCIDRs[0]" },
+  });
+  assertEquals(ipv4.rules.at(-1), {
+    target: "MASQUERADE",
+    comment: "ip-masq-agent: outbound traffic is subject to MASQUERADE (must be last in chain)",
+    origin: { key: "masqOutBound" },
+  });
+});
+
+Deno.test("explain says for each address what happens, by which rule and line", async () => {
+  const { code, out } = await runOn(
+    MACHINE,
+    "explain",
+    "--enable-ipv6",
+    "10.10.10.10",
+    "10.1.2.3",
+    "8.8.8.8",
+    "FD00::1",
+    "2001:db8::1",
+    "127.0.0.1",
+  );
+  assertEquals(code, 0);
+  assertEquals(
+    out,
+    `10.10.10.10: masqueraded
+  rule 1: 10.10.10.10/32, ${PATH}:5:19 masqueradeCIDRs[0]
+  shadowed: 10.0.0.0/8, ${PATH}:2:5 nonMasqueradeCIDRs[0]
+10.1.2.3: not masqueraded
+  rule 3: 10.0.0.0/8, ${PATH}:2:5 nonMasqueradeCIDRs[0]
+  shadowed: 10.1.0.0/16, ${PATH}:3:5 nonMasqueradeCIDRs[1]
+8.8.8.8: masqueraded
+  rule 5: all other destinations, default of masqOutBound
+fd00::1: not masqueraded
+  rule 2: fd00::/8, ${PATH}:4:5 nonMasqueradeCIDRs[2]
+2001:db8::1: not masqueraded
+  no rule is for it, and masqOutBoundIPv6 is false: ${PATH}:6:1 masqOutBoundIPv6
+127.0.0.1: not masqueraded
+  it is the node's own address, and only traffic that leaves the node is masqueraded
+`,
+  );
+});
+
+Deno.test("explain says where source and protocol change nothing, and which ports are taken", async (t) => {
+  const cases: [args: string[], ...lines: string[]][] = [
+    [["2001:db8::1"], "IPv6 is off: start the agent with --enable-ipv6 to have rules for it"],
+    [
+      ["--source=10.2.2.2", "--protocol=icmp", "8.8.8.8"],
+      "rule 5: all other destinations, default of masqOutBound",
+      "--source 10.2.2.2 changes nothing: rules look at the destination only",
+      "--protocol icmp changes nothing: without --to-ports all protocols are treated alike",
+    ],
+    [
+      ["--to-ports=1024-2000,3000-4000", "8.8.8.8"],
+      "rule 5: all other destinations, default of masqOutBound",
+      "source ports: 1024-2000,3000-4000 (tcp, udp, sctp)",
+    ],
+    [
+      ["--to-ports=1024-2000", "--protocol=17", "8.8.8.8"],
+      "rule 5: all other destinations, default of masqOutBound",
+      "source ports: 1024-2000 (udp)",
+    ],
+    [
+      ["--to-ports=1024-2000", "--protocol=ICMP", "8.8.8.8"],
+      "rule 5: all other destinations, default of masqOutBound",
+      "--protocol icmp changes nothing: --to-ports is for tcp, udp, sctp only",
+    ],
+    [
+      ["--to-ports=1024-2000", "--protocol=tcp", "192.168.1.1"],
+      "rule 4: 192.168.0.0/16, default of nonMasqueradeCIDRs",
+      "--protocol tcp changes nothing: no protocol is masqueraded",
+    ],
+  ];
+  for (const [args, ...lines] of cases) {
+    await t.step(args.join(" "), async () => {
+      const { code, out } = await runOn({}, "explain", ...args);
+      assertEquals([code, out.trimEnd().split("\n  ").slice(1)], [0, lines]);
+    });
+  }
+});
+
+Deno.test("explain rejects what is no address or protocol, all of them in one go", async (t) => {
+  const cases: [args: string[], ...messages: string[]][] = [
+    [[], "explain needs an address: write ip-masq-agent explain 203.0.113.10"],
+    [
+      ["example.com", "10.0.0.0/8", "1.2.3", "010.1.1.1", "::ffff:1.2.3.4", "1.1.1.1"],
+      '"example.com" is a name, and names are not looked up: write an IP address',
+      '"10.0.0.0/8" is a CIDR: write one address, such as 10.0.0.0',
+      '"1.2.3" is not an IP address: write one such as 203.0.113.10 or 2001:db8::1',
+      '"010.1.1.1" is not an IP address: "010" has a leading zero, which some tools read as octal: write one such as 203.0.113.10 or 2001:db8::1',
+      '"::ffff:1.2.3.4" is an IPv4-mapped address, which no packet carries: did you mean 1.2.3.4?',
+    ],
+    [["a\nb"], '"a\\u000ab" is not an IP address: write one such as 203.0.113.10 or 2001:db8::1'],
+    [
+      ["--source=localhost", "1.1.1.1"],
+      '--source: "localhost" is a name, and names are not looked up: write an IP address',
+    ],
+    [["--source=fd00::1", "1.1.1.1"], "--source: fd00::1 is IPv6, and 1.1.1.1 is IPv4: no packet has both"],
+    [["--protocol=tpc", "1.1.1.1"], '--protocol: "tpc" is not a protocol: did you mean "tcp"?'],
+    [
+      ["--protocol=300", "1.1.1.1"],
+      '--protocol: "300" is not a protocol: write one of icmp, igmp, tcp, udp, dccp, gre, esp, ah, icmpv6, sctp, udplite, or a number up to 255',
+    ],
+  ];
+  for (const [args, ...messages] of cases) {
+    await t.step(args.join(" "), async () => {
+      const { code, out, error } = await runOn(MACHINE, "explain", ...args);
+      assertEquals([code, out], [2, ""]);
+      assertEquals(error, messages.map((message) => `ip-masq-agent: ${message}\n`).join(""));
+    });
+  }
+});
+
+Deno.test("explain -o json is for programs", async () => {
+  const { out } = await runOn(MACHINE, "explain", "-o", "json", "--to-ports=5-6", "10.10.10.10", "fd00::1");
+  assertEquals(JSON.parse(out), [
+    {
+      address: "10.10.10.10",
+      family: "IPv4",
+      masqueraded: true,
+      reason: "rule",
+      rule: {
+        number: 1,
+        destination: "10.10.10.10/32",
+        origin: { file: PATH, line: 5, column: 19, key: "masqueradeCIDRs[0]" },
+      },
+      toPorts: [{ first: 5, last: 6 }],
+      shadowed: [{
+        destination: "10.0.0.0/8",
+        origin: { file: PATH, line: 2, column: 5, key: "nonMasqueradeCIDRs[0]" },
+      }],
+    },
+    { address: "fd00::1", family: "IPv6", masqueraded: false, reason: "family-off", shadowed: [] },
+  ]);
+});
+
+Deno.test("every command that reads a bad config shows its errors and exits with 2", async (t) => {
+  for (const args of [["render"], ["explain", "1.1.1.1"], ["diff"]]) {
+    await t.step(args.join(" "), async () => {
+      assertEquals(await runOn(MACHINE, ...args, "--config-path=-"), {
+        code: 2,
+        out: "",
+        error: '<stdin>:1:1: masqLinkLocal: "maybe" is not a boolean: write true or false, without quotes\n' +
+          '<stdin>:2:1: cidrLimit: "x" is not a whole number of 0 or more: write one such as 64, without quotes\n',
+        commands: [],
+      });
+    });
+  }
+});
+
+/** A kernel that has what `-S` lists, in one family. */
+function kernel(listing: string): Machine["reply"] {
+  return ({ args, input }) =>
+    args.includes("--version")
+      ? { stdout: "iptables-restore v1.8.9 (nf_tables)\n" }
+      : input!.includes("-S")
+      ? { stdout: `-P POSTROUTING ACCEPT\n${listing}` }
+      : {};
+}
+
+Deno.test("diff only reads, in colour where a terminal shows it", async () => {
+  for (const useColor of [false, true]) {
+    const { code, out, commands } = await runOn({ reply: kernel(""), useColor }, "diff");
+    assertEquals(code, 1);
+    assertEquals(
+      commands.filter(({ input }) => input !== undefined && !/^\*nat\n(-S.*\n)+COMMIT\n$/.test(input)),
+      [],
+    );
+    assertEquals(out.includes("\x1b["), useColor);
+    assertMatch(out, /^(\x1b\[1m)?--- IPv4: kernel \(iptables-restore v1\.8\.9 \(nf_tables\)\)/);
+  }
+});
+
+Deno.test("diff of families that can't be read exits with 2, and goes on with the others", async () => {
+  const reply: Machine["reply"] = (command) =>
+    command.name.startsWith("ip6")
+      ? { code: 3, stderr: "Permission denied (you must be root)" }
+      : kernel("")!(command);
+  const { code, out, error } = await runOn({ reply }, "diff", "--enable-ipv6");
+  assertEquals(code, 2);
+  assertMatch(out, /^--- IPv4/);
+  assertMatch(
+    error,
+    /^ip-masq-agent: IPv6: ip6tables-restore cannot .*: run the agent as root, or with the capabilities/,
+  );
+});
+
+Deno.test("--dry-run exits with 0 whether something differs or not, and with 1 where it can't tell", async () => {
+  const differs = await runOn({ reply: kernel("") }, "--dry-run");
+  assertEquals([differs.code, differs.out.startsWith("--- IPv4")], [0, true]);
+  const failed = await runOn({
+    reply: () => ({ code: 4, stderr: "Another app is currently holding the xtables lock" }),
+  }, "--dry-run");
+  assertEquals([failed.code, failed.out], [1, ""]);
+});
+
+Deno.test("cleanup skips what is not installed, and goes on behind what fails", async () => {
+  const missing = new Error("Cannot find it");
+  missing.name = "CommandNotFoundError";
+  assertEquals(
+    await runOn({ reply: () => missing }, "cleanup").then(({ code, out, error }) => [code, out, error]),
+    [
+      0,
+      "Nothing to remove: no iptables is installed\n",
+      "",
+    ],
+  );
+  const half: Machine["reply"] = (command) =>
+    command.name === "iptables-nft-restore"
+      ? { code: 3, stderr: "Permission denied (you must be root)" }
+      : command.name.includes("legacy")
+      ? missing
+      : kernel("-N IP-MASQ-AGENT\n")!(command);
+  const { code, out, error } = await runOn({ reply: half }, "cleanup");
+  assertEquals([code, out], [1, "iptables-nft IPv6: removed chain IP-MASQ-AGENT (0 rules)\n"]);
+  assertMatch(error, /^ip-masq-agent: iptables-nft IPv4: iptables-nft-restore cannot read the rules/);
+});
+
+Deno.test("cleanup --dry-run writes nothing", async () => {
+  const reply = kernel("-N IP-MASQ-AGENT\n-A POSTROUTING -j IP-MASQ-AGENT\n-A IP-MASQ-AGENT -j MASQUERADE\n");
+  const { code, out, commands } = await runOn({ reply }, "cleanup", "--dry-run");
+  assertEquals(code, 0);
+  assertEquals(
+    out.split("\n")[0],
+    "iptables-nft IPv4: would remove chain IP-MASQ-AGENT (1 rule) and 1 jump to it",
+  );
+  assertEquals(commands.filter(({ input }) => /-[ADFXN] /.test(input!)), []);
+});
