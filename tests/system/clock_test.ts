@@ -15,3 +15,13 @@ Deno.test("systemClock.sleep() ends at once when woken, and leaves no timer behi
   await systemClock.sleep(3_600_000, wake.signal);
   assertEquals(wake.signal.aborted, true);
 });
+
+Deno.test("systemClock.sleep() sleeps for a time that no timer can hold", async () => {
+  const wake = new AbortController();
+  let isAwake = false;
+  const sleeping = systemClock.sleep(1_000 * 3_600_000, wake.signal).then(() => isAwake = true);
+  await systemClock.sleep(50, new AbortController().signal);
+  assertEquals(isAwake, false);
+  wake.abort();
+  await sleeping;
+});
