@@ -8,6 +8,8 @@ export interface Leftover {
   /** The chain's name. */
   readonly name: string;
   readonly plan: SyncPlan;
+  /** Rules of others that lead to the chain, as the tool prints them: the kernel removes no chain that is in use. */
+  readonly usedBy: readonly string[];
 }
 
 /** One place in the kernel where something of ours may be: a family under one program. */

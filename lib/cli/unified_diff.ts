@@ -63,7 +63,7 @@ function hunkEnd(lines: readonly DiffLine[], at: number): { firstChange: number;
   const firstChange = lines.findIndex(({ mark }, index) => index >= at && mark !== " ");
   if (firstChange === -1) return undefined;
   let lastChange = firstChange;
-  for (let index = firstChange; index < lines.length && index - lastChange <= 2 * CONTEXT; index++) {
+  for (let index = firstChange; index < lines.length && index - lastChange <= 2 * CONTEXT + 1; index++) {
     if (lines[index]!.mark !== " ") lastChange = index;
   }
   return { firstChange, end: Math.min(lines.length, lastChange + 1 + CONTEXT) };

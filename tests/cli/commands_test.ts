@@ -367,8 +367,11 @@ Deno.test("every command that reads a bad config shows its errors and exits with
   }
 });
 
+/** Plays back what a command does. */
+type Reply = NonNullable<Machine["reply"]>;
+
 /** A kernel that has what `-S` lists, in one family. */
-function kernel(listing: string): Machine["reply"] {
+function kernel(listing: string): Reply {
   return ({ args, input }) =>
     args.includes("--version")
       ? { stdout: "iptables-restore v1.8.9 (nf_tables)\n" }
@@ -392,10 +395,10 @@ Deno.test("diff only reads, in colour where a terminal shows it", async () => {
 });
 
 Deno.test("diff of families that can't be read exits with 2, and goes on with the others", async () => {
-  const reply: Machine["reply"] = (command) =>
+  const reply: Reply = (command) =>
     command.name.startsWith("ip6")
       ? { code: 3, stderr: "Permission denied (you must be root)" }
-      : kernel("")!(command);
+      : kernel("")(command);
   const { code, out, error } = await runOn({ reply }, "diff", "--enable-ipv6");
   assertEquals(code, 2);
   assertMatch(out, /^--- IPv4/);
@@ -425,12 +428,12 @@ Deno.test("cleanup skips what is not installed, and goes on behind what fails", 
       "",
     ],
   );
-  const half: Machine["reply"] = (command) =>
+  const half: Reply = (command) =>
     command.name === "iptables-nft-restore"
       ? { code: 3, stderr: "Permission denied (you must be root)" }
       : command.name.includes("legacy")
       ? missing
-      : kernel("-N IP-MASQ-AGENT\n")!(command);
+      : kernel("-N IP-MASQ-AGENT\n")(command);
   const { code, out, error } = await runOn({ reply: half }, "cleanup");
   assertEquals([code, out], [1, "iptables-nft IPv6: removed chain IP-MASQ-AGENT (0 rules)\n"]);
   assertMatch(error, /^ip-masq-agent: iptables-nft IPv4: iptables-nft-restore cannot read the rules/);
@@ -443,6 +446,18 @@ Deno.test("cleanup --dry-run writes nothing", async () => {
   assertEquals(
     out.split("\n")[0],
     "iptables-nft IPv4: would remove chain IP-MASQ-AGENT (1 rule) and 1 jump to it",
+  );
+  assertEquals(commands.filter(({ input }) => /-[ADFXN] /.test(input!)), []);
+});
+
+Deno.test("cleanup leaves a chain alone that others lead to, and names their rule", async () => {
+  const reply = kernel("-N FOREIGN\n-N IP-MASQ-AGENT\n-A FOREIGN -d 10.0.0.0/8 -j IP-MASQ-AGENT\n");
+  const { code, out, error, commands } = await runOn({ reply }, "cleanup");
+  assertEquals([code, out], [1, ""]);
+  assertEquals(
+    error.split("\n")[0],
+    "ip-masq-agent: iptables-nft IPv4: chain IP-MASQ-AGENT is in use, and nothing of it was removed: " +
+      "first remove -A FOREIGN -d 10.0.0.0/8 -j IP-MASQ-AGENT",
   );
   assertEquals(commands.filter(({ input }) => /-[ADFXN] /.test(input!)), []);
 });

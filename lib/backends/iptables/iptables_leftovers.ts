@@ -33,11 +33,17 @@ export function iptablesPlace(
       for (const name of findOurChains(table, chainName)) {
         const backend = new IptablesBackend(family, name, runner, program);
         const plan = await backend.planRemoval();
-        if (plan.transaction !== "") leftovers.push({ backend, name, plan });
+        if (plan.transaction !== "") leftovers.push({ backend, name, plan, usedBy: findUsers(table, name) });
       }
       return leftovers;
     },
   };
+}
+
+/** The rules outside of POSTROUTING that lead to a chain. */
+function findUsers(table: NatTable, name: ChainName): string[] {
+  const users = [...table].flatMap(([chain, rules]) => chain === "POSTROUTING" ? [] : rules);
+  return users.filter((rule) => targetOf(rule) === name).map(({ text }) => text);
 }
 
 /** Releases of upstream wrote the comments with literal quote characters around them, so these stand anywhere. */

@@ -46,7 +46,9 @@ function hint(code: number, stderr: string): string {
   if (/can't open lock file/i.test(stderr)) {
     return ": make /run writable, or mount the host's /run/xtables.lock";
   }
-  if (code === 4) return ": another program holds the xtables lock; this is tried again";
+  if (code === 4 && /lock/i.test(stderr)) {
+    return ": another program holds the xtables lock; this is tried again";
+  }
   if (/table does not exist|can't initialize/i.test(stderr)) {
     return ": load the kernel's nat table (modprobe iptable_nat or ip6table_nat)";
   }

@@ -19,6 +19,7 @@ export async function cleanup(flags: FlagValues, system: System): Promise<number
       if (leftovers !== undefined) present++;
       for (const leftover of leftovers ?? []) {
         found++;
+        if (leftover.usedBy.length > 0) throw inUse(leftover);
         if (!dryRun) await leftover.backend.apply(leftover.plan);
         system.printOut(`${describeRemoval(place, leftover, dryRun)}\n`);
       }
@@ -32,6 +33,10 @@ export async function cleanup(flags: FlagValues, system: System): Promise<number
   if (present === 0) system.printOut("Nothing to remove: no iptables is installed\n");
   else if (found === 0) system.printOut("Nothing to remove\n");
   return EXIT.done;
+}
+
+function inUse({ name, usedBy: [rule] }: Leftover): BackendError {
+  return new BackendError(`chain ${name} is in use, and nothing of it was removed: first remove ${rule}`);
 }
 
 function describeRemoval({ name: place }: LeftoverPlace, { name, plan }: Leftover, dryRun: boolean): string {
