@@ -31,12 +31,15 @@ export function configSchema(): Record<string, unknown> {
     description: "Which destinations see a pod's own address, and which see the node's.",
     type: ["object", "null"],
     additionalProperties: false,
-    properties: Object.fromEntries(
-      CONFIG_KEYS.map((key) => [
-        key.name,
-        { description: key.description, default: key.defaultValue, ...valueSchema(key) },
-      ]),
-    ),
+    properties: {
+      $schema: { description: "Where editors find this schema. Means nothing to the agent.", type: "string" },
+      ...Object.fromEntries(
+        CONFIG_KEYS.map((key) => [
+          key.name,
+          { description: key.description, default: key.defaultValue, ...valueSchema(key) },
+        ]),
+      ),
+    },
     $defs: {
       cidr: {
         description: "A prefix whose bits behind the length are zero, such as 10.0.0.0/8 or fd00::/8.",

@@ -48,18 +48,29 @@ const plugin: Deno.lint.Plugin = {
       create(context) {
         const room = roomOf(context.filename);
         if (room === undefined) return {};
+        const check = (node: Deno.lint.Node, source: string, onlyTypes: boolean) => {
+          const target = roomOf(new URL(source, `file://${context.filename}`).pathname);
+          if (!source.startsWith(".") || target === undefined || target === room) return;
+          const allowed = LAYERS[room] ?? [];
+          if (allowed.includes(target) || onlyTypes && allowed.includes(`${target} (types)`)) return;
+          context.report({
+            node,
+            message: `lib/${room} may not import ${onlyTypes ? "types " : ""}from lib/${target}`,
+          });
+        };
         return {
           ImportDeclaration(node) {
-            const target = roomOf(new URL(node.source.value, `file://${context.filename}`).pathname);
-            if (!node.source.value.startsWith(".") || target === undefined || target === room) return;
-            const allowed = LAYERS[room] ?? [];
             const onlyTypes = node.importKind === "type" ||
               node.specifiers.every((it) => it.type === "ImportSpecifier" && it.importKind === "type");
-            if (allowed.includes(target) || onlyTypes && allowed.includes(`${target} (types)`)) return;
-            context.report({
-              node,
-              message: `lib/${room} may not import ${onlyTypes ? "types " : ""}from lib/${target}`,
-            });
+            check(node, node.source.value, onlyTypes);
+          },
+          ImportExpression(node) {
+            if (node.source.type === "Literal" && typeof node.source.value === "string") {
+              check(node, node.source.value, false);
+            } else {context.report({
+                node,
+                message: "Import by a literal path, which deno compile can follow",
+              });}
           },
         };
       },

@@ -17,6 +17,8 @@ export interface LeftoverPlace {
   /** For a person, such as `iptables-legacy IPv6`. */
   readonly name: string;
   readonly family: IpFamily;
+  /** Whether to look here only where none of the places before is there. */
+  readonly isFallback: boolean;
   /**
    * Finds everything of ours there. Undefined where the program is not installed or the kernel has no such table.
    *

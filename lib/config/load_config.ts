@@ -1,6 +1,6 @@
 /** Files -> one config: decode, parse, merge, resolve. */
 import type { ConfigSettings, MasqConfig } from "./config.ts";
-import { decodeConfig } from "./decode.ts";
+import { decodeConfig, LARGEST_CONFIG } from "./decode.ts";
 import { mergeSettings } from "./merge.ts";
 import { parseConfig } from "./parse_config.ts";
 import { ConfigError, type ConfigProblem, sortProblems } from "./problem.ts";
@@ -27,8 +27,13 @@ export interface LoadedConfig {
 export function loadConfig(files: readonly ConfigFile[], options: ConfigOptions): LoadedConfig {
   const problems: ConfigProblem[] = [];
   const settings: ConfigSettings[] = [];
+  let total = 0;
   for (const { name, bytes } of files) {
+    total += bytes.length;
     try {
+      if (total > LARGEST_CONFIG && total > bytes.length) {
+        throw new RangeError("with the files before it, it is over 1 MiB: a config has a few lines");
+      }
       const parsed = parseConfig(decodeConfig(bytes), name);
       settings.push(parsed.settings);
       problems.push(...parsed.problems);

@@ -11,10 +11,10 @@ import {
 import { type Document, DocumentError, parseDocument } from "./document.ts";
 import { parseDuration } from "./duration.ts";
 import { CONFIG_KEYS, type KeyDefinition } from "./keys.ts";
-import { nearest } from "./nearest.ts";
 import { findPositions, type KeyPosition, type Positions } from "./positions.ts";
 import { describe, printable, printableMessage } from "./printable.ts";
 import { type ConfigProblem, ProblemList } from "./problem.ts";
+import { explainItem, explainNoMapping, explainUnknownKey, itemText, KEY_NAMES } from "./slips.ts";
 
 /** A parsed file: its settings are to be used only where no problem is an error. */
 export interface ParsedConfig {
@@ -22,10 +22,8 @@ export interface ParsedConfig {
   readonly problems: readonly ConfigProblem[];
 }
 
-const KEY_NAMES: readonly string[] = CONFIG_KEYS.map(({ name }) => name);
-
-/** Keys at the top of a ConfigMap, which somebody may have given instead of what is in it. */
-const MANIFEST_KEYS: readonly string[] = ["apiVersion", "kind", "metadata", "data"];
+/** Where editors look for the schema of a JSON file. Means nothing here. */
+const SCHEMA_KEY = "$schema";
 
 /** A mapping with more keys than this is no config. */
 const MOST_KEYS = 1_000;
@@ -102,13 +100,8 @@ class ConfigParser {
   #readKey(key: string, value: unknown, time: number, seen: Map<string, string>): void {
     const definition = CONFIG_KEYS.find(({ name }) => name.toLowerCase() === key.toLowerCase());
     if (definition === undefined) {
-      const meant = nearest(key, KEY_NAMES);
-      const hint = MANIFEST_KEYS.includes(key)
-        ? 'this looks like a Kubernetes manifest, and the config is the text inside of its "data"'
-        : meant === undefined
-        ? `known are ${KEY_NAMES.join(", ")}`
-        : `did you mean "${meant}"?`;
-      this.#problems.add(this.#place(key), `unknown key, ignored: ${hint}`, "warning");
+      if (key === SCHEMA_KEY) return;
+      this.#problems.add(this.#place(key), `unknown key, ignored: ${explainUnknownKey(key)}`, "warning");
       return;
     }
     const before = seen.get(definition.name);
@@ -172,7 +165,7 @@ class ConfigParser {
         );
         continue;
       }
-      const slip = explainSlip(text);
+      const slip = explainItem(text);
       if (slip !== undefined) {
         this.#problems.add(origin, `${describe(text)} ${slip}`);
         continue;
@@ -217,28 +210,4 @@ class ConfigParser {
     const { line, column } = this.#text!.at(item ?? found.offset);
     return { file: this.#file, line, column, key: name };
   }
-}
-
-/** A text at the top is most often a key whose colon, or the blank behind it, was forgotten. */
-function explainNoMapping(value: unknown): string {
-  const word = typeof value === "string" ? /^[A-Za-z0-9_]+/.exec(value)?.[0] : undefined;
-  const key = word && nearest(word, KEY_NAMES);
-  const fix = key === undefined ? 'write "key: value" lines' : `write a ":" and a blank behind "${word}"`;
-  return `the config is ${describe(value)}, not a mapping: ${fix}`;
-}
-
-/** The text of a list item; YAML takes one that ends in a colon, such as `2001:db8::`, for a key without a value. */
-function itemText(item: unknown): string | undefined {
-  if (typeof item === "string") return item;
-  if (typeof item !== "object" || item === null || Array.isArray(item)) return undefined;
-  const [[key, value] = [], ...others] = Object.entries(item);
-  return key?.includes(":") && value === null && others.length === 0 ? `${key}:` : undefined;
-}
-
-/** What is wrong with a list item that was not meant to be one address. */
-function explainSlip(text: string): string | undefined {
-  if (/\s-\s/.test(text)) return 'is one entry, not several: put each "-" right below the one before';
-  if (/^\s|\s$/.test(text)) return "has a blank before or behind the CIDR: remove it";
-  if (/[,;]/.test(text)) return "is one entry, not several: write each CIDR as an entry of its own";
-  return undefined;
 }

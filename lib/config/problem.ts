@@ -7,6 +7,8 @@ export interface ConfigProblem {
   readonly origin: Origin;
   /** Says what is wrong, with the value in quotes, and what to do. */
   readonly message: string;
+  /** How many problems this one stands for, where the list would be too long otherwise. */
+  readonly number?: number;
 }
 
 /** A wrong list can have as many problems as entries; nobody reads more than this of them. */

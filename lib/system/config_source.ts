@@ -19,8 +19,8 @@ export type ConfigReading =
 const FILE_PREFIX = "ip-masq";
 
 /**
- * A regular file, or a directory of them. Links are followed, which is how the kubelet mounts a ConfigMap. Of each
- * file at most `mostBytes` + 1 bytes are read, which is enough to see that it is too large.
+ * A regular file, or a directory of them. Links are followed, which is how the kubelet mounts a ConfigMap. In all at
+ * most `mostBytes` + 1 bytes are read, which is enough to see that they are too many.
  */
 export class FileConfigSource implements ConfigSource {
   readonly path: string;
@@ -35,7 +35,7 @@ export class FileConfigSource implements ConfigSource {
     try {
       const info = await stat(this.path);
       if (info === undefined) return { files: [] };
-      if (info.isFile) return { files: [await this.#readFile(this.path)] };
+      if (info.isFile) return { files: [await readFile(this.path, this.#mostBytes)] };
       if (info.isDirectory) return { files: await this.#readDirectory() };
       return { unreadable: "it is neither a file nor a directory" };
     } catch (error) {
@@ -49,18 +49,23 @@ export class FileConfigSource implements ConfigSource {
       if (name.startsWith(FILE_PREFIX)) names.push(name);
     }
     const files: ConfigFile[] = [];
+    let left = this.#mostBytes;
     for (const name of names.sort()) {
       const path = join(this.path, name);
       // A link may go away between listing and reading; then it is simply no longer there.
-      if ((await stat(path))?.isFile) files.push(await this.#readFile(path));
+      if (!(await stat(path))?.isFile) continue;
+      const file = await readFile(path, left);
+      files.push(file);
+      left -= file.bytes.length;
+      if (left < 0) break;
     }
     return files;
   }
+}
 
-  async #readFile(path: string): Promise<ConfigFile> {
-    using file = await Deno.open(path);
-    return { name: path, bytes: await readBytes(file, this.#mostBytes) };
-  }
+async function readFile(path: string, mostBytes: number): Promise<ConfigFile> {
+  using file = await Deno.open(path);
+  return { name: path, bytes: await readBytes(file, mostBytes) };
 }
 
 /** Standard input, of which at most `mostBytes` + 1 bytes are read. */

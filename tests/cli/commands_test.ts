@@ -439,6 +439,20 @@ Deno.test("cleanup skips what is not installed, and goes on behind what fails", 
   assertMatch(error, /^ip-masq-agent: iptables-nft IPv4: iptables-nft-restore cannot read the rules/);
 });
 
+Deno.test("cleanup uses the plain iptables where neither variant has its own name, and only there", async () => {
+  const missing = new Error("Cannot find it");
+  missing.name = "CommandNotFoundError";
+  const old = kernel("-N IP-MASQ-AGENT\n");
+  const reply: Reply = (command) => /nft|legacy/.test(command.name) ? missing : old(command);
+  const { code, out } = await runOn({ reply }, "cleanup");
+  const lines = ["IPv4", "IPv6"].map((family) =>
+    `iptables ${family}: removed chain IP-MASQ-AGENT (0 rules)\n`
+  );
+  assertEquals([code, out], [0, lines.join("")]);
+  const { commands } = await runOn({ reply: old }, "cleanup");
+  assertEquals(commands.filter(({ name }) => !/nft|legacy/.test(name)), []);
+});
+
 Deno.test("cleanup --dry-run writes nothing", async () => {
   const reply = kernel("-N IP-MASQ-AGENT\n-A POSTROUTING -j IP-MASQ-AGENT\n-A IP-MASQ-AGENT -j MASQUERADE\n");
   const { code, out, commands } = await runOn({ reply }, "cleanup", "--dry-run");

@@ -82,3 +82,12 @@ Deno.test("loadConfig() names the file of an entry that lies in another one", ()
     'b:1:22: warning: nonMasqueradeCIDRs[0]: "10.1.0.0/16" changes nothing, since it lies inside a:1:22 nonMasqueradeCIDRs[0] "10.0.0.0/8"',
   ]);
 });
+
+Deno.test("loadConfig() counts the bytes of all files together", () => {
+  const half = `# ${"x".repeat(600_000)}\n`;
+  assertEquals(errorsOf(file("a", half), file("b", half), file("c", "")), [
+    "b: with the files before it, it is over 1 MiB: a config has a few lines",
+    "c: with the files before it, it is over 1 MiB: a config has a few lines",
+  ]);
+  assertEquals(errorsOf(file("a", half + half)), ["a: the file is over 1 MiB: a config has a few lines"]);
+});

@@ -62,6 +62,10 @@ Deno.test("parseConfig() tells an absent list from an empty one and from null", 
   ]);
 });
 
+Deno.test("parseConfig() passes over $schema, with which editors find the schema", () => {
+  assertEquals(problemsOf('{"$schema": "schema.json", "cidrLimit": 3}'), []);
+});
+
 Deno.test("parseConfig() matches keys without regard to case", () => {
   assertEquals(cidrsOf("NonMasqueradeCIDRs: [10.0.0.0/8]"), ["10.0.0.0/8"]);
   assertEquals(parseConfig("MASQOUTBOUND: false", "f").settings.masqOutBound, false);

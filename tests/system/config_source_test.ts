@@ -97,6 +97,16 @@ Deno.test("FileConfigSource reads no more of a large file than shows that it is 
     assertEquals("files" in reading && reading.files[0]?.bytes.length, LARGEST_CONFIG + 1);
   }));
 
+Deno.test("FileConfigSource reads no more of a folder than of a file", () =>
+  withFolder(async (folder) => {
+    for (const name of ["ip-masq-a", "ip-masq-b", "ip-masq-c"]) {
+      await Deno.writeFile(`${folder}/${name}`, new Uint8Array(600_000));
+    }
+    const reading = await new FileConfigSource(folder, LARGEST_CONFIG).read();
+    const lengths = "files" in reading ? reading.files.map(({ bytes }) => bytes.length) : [];
+    assertEquals(lengths, [600_000, LARGEST_CONFIG + 1 - 600_000]);
+  }));
+
 Deno.test("a folder of configs gives one config", () =>
   withFolder(async (folder) => {
     await Deno.writeTextFile(`${folder}/ip-masq-10`, "nonMasqueradeCIDRs: [10.0.0.0/8]\nmasqOutBound: true");

@@ -7,9 +7,9 @@ import { IptablesBackend } from "./iptables_backend.ts";
 import { commentOf, type NatTable, readNatTable, targetOf } from "./nat_table.ts";
 import type { IptablesProgram } from "./restore_command.ts";
 
-/** Every place that iptables has; the plain name only leads to one of the two variants. */
+/** Every place that iptables has. The plain name leads to one of the variants, or to the only one there was until 1.8. */
 export function iptablesPlaces(chainName: ChainName, runner: CommandRunner): LeftoverPlace[] {
-  const programs: readonly IptablesProgram[] = ["iptables-nft", "iptables-legacy"];
+  const programs: readonly IptablesProgram[] = ["iptables-nft", "iptables-legacy", "iptables"];
   const families: readonly IpFamily[] = ["IPv4", "IPv6"];
   return programs.flatMap((program) =>
     families.map((family) => iptablesPlace(program, family, chainName, runner))
@@ -17,7 +17,7 @@ export function iptablesPlaces(chainName: ChainName, runner: CommandRunner): Lef
 }
 
 /** The nat table of one family under one program. */
-export function iptablesPlace(
+function iptablesPlace(
   program: IptablesProgram,
   family: IpFamily,
   chainName: ChainName,
@@ -26,6 +26,7 @@ export function iptablesPlace(
   return {
     name: `${program} ${family}`,
     family,
+    isFallback: program === "iptables",
     async find() {
       const table = await readNatTable(family, runner, program);
       if (table === undefined) return undefined;

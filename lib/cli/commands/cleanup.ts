@@ -13,21 +13,31 @@ export async function cleanup(flags: FlagValues, system: System): Promise<number
   // Another backend's places are to be appended here.
   const places: readonly LeftoverPlace[] = iptablesPlaces(chainName, system.runner);
   let [found, failures, present] = [0, 0, 0];
-  for (const place of places) {
+  const attempt = async (place: LeftoverPlace, action: () => Promise<void>) => {
     try {
-      const leftovers = await place.find();
-      if (leftovers !== undefined) present++;
-      for (const leftover of leftovers ?? []) {
-        found++;
-        if (leftover.usedBy.length > 0) throw inUse(leftover);
-        if (!dryRun) await leftover.backend.apply(leftover.plan);
-        system.printOut(`${describeRemoval(place, leftover, dryRun)}\n`);
-      }
+      await action();
     } catch (error) {
       if (!(error instanceof BackendError)) throw error;
       failures++;
       system.printError(`ip-masq-agent: ${place.name}: ${error.message}\n`);
     }
+  };
+  const fallbacks = places.filter((place) => place.isFallback);
+  const variants = places.filter((place) => !place.isFallback);
+  for (const place of [...variants, ...fallbacks]) {
+    if (place === fallbacks[0] && present + failures > 0) break;
+    await attempt(place, async () => {
+      const leftovers = await place.find();
+      if (leftovers !== undefined) present++;
+      for (const leftover of leftovers ?? []) {
+        found++;
+        await attempt(place, async () => {
+          if (leftover.usedBy.length > 0) throw inUse(leftover);
+          if (!dryRun) await leftover.backend.apply(leftover.plan);
+          system.printOut(`${describeRemoval(place, leftover, dryRun)}\n`);
+        });
+      }
+    });
   }
   if (failures > 0) return EXIT.failed;
   if (present === 0) system.printOut("Nothing to remove: no iptables is installed\n");

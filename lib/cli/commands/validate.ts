@@ -87,9 +87,11 @@ function describeAsText({ path, config, problems, isDefault }: Verdict, isGood: 
     const numbers = `${total} CIDR${total === 1 ? "" : "s"}, IPv4 ${IPv4}, IPv6 ${IPv6}`;
     lines.push(`${path}: ok (${isDefault ? "no file there, so the defaults: " : ""}${numbers})`);
   } else {
-    const errors = problems.filter(({ severity }) => severity === "error").length;
-    const count = (number: number, noun: string) => `${number} ${noun}${number === 1 ? "" : "s"}`;
-    const numbers = [count(errors, "error"), count(problems.length - errors, "warning")];
+    const numbers = ["error", "warning"].map((noun) => {
+      const alike = problems.filter(({ severity }) => severity === noun);
+      const number = alike.reduce((sum, problem) => sum + (problem.number ?? 1), 0);
+      return `${number} ${noun}${number === 1 ? "" : "s"}`;
+    });
     lines.push(`${path}: bad (${numbers.filter((it) => !it.startsWith("0 ")).join(", ")})`);
   }
   return `${lines.join("\n")}\n`;
