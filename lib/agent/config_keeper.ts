@@ -1,10 +1,10 @@
 /** Keeps the last good config, and says when what is there now is another one, or bad. */
 import { type CidrEntry, DEFAULT_RESYNC_INTERVAL_MS, type MasqConfig } from "../config/config.ts";
-import { loadConfig } from "../config/load_config.ts";
 import { ConfigError, formatProblem } from "../config/problem.ts";
 import type { ConfigOptions } from "../config/resolve_config.ts";
 import type { ConfigSource } from "../system/config_source.ts";
 import type { Logger } from "../system/logger.ts";
+import { loadReading } from "./read_config.ts";
 import { Reporter } from "./reporter.ts";
 
 /** How reading the config ended. */
@@ -63,8 +63,7 @@ export class ConfigKeeper {
     try {
       const reading = await this.#source.read();
       this.#isReadable = !("unreadable" in reading);
-      if ("unreadable" in reading) throw unreadable(this.#source.path, reading.unreadable);
-      const { config, warnings } = loadConfig(reading.files, this.#options);
+      const { config, warnings } = loadReading(this.#source.path, reading, this.#options);
       if (!this.#isGood) this.#reporter.report("info", `Config ${this.#source.path} is good again`);
       if (warnings.length > 0) this.#reporter.report("warning", ...warnings.map(formatProblem));
       this.#isGood = true;
@@ -91,19 +90,12 @@ export class ConfigKeeper {
   }
 }
 
-function unreadable(path: string, why: string): ConfigError {
-  return new ConfigError([{
-    severity: "error",
-    origin: { file: path, key: "" },
-    message: `cannot be read: ${why}`,
-  }]);
-}
-
 /** A text that is the same for configs that mean the same. */
 function describeConfig(config: MasqConfig): string {
   const texts = (entries: readonly CidrEntry[]) => entries.map(({ cidr }) => cidr.text);
+  const { origins: _, ...settings } = config;
   return JSON.stringify({
-    ...config,
+    ...settings,
     nonMasqueradeCidrs: texts(config.nonMasqueradeCidrs),
     masqueradeCidrs: texts(config.masqueradeCidrs),
   });

@@ -2,7 +2,7 @@
 import { loadConfig, type LoadedConfig } from "../config/load_config.ts";
 import { ConfigError } from "../config/problem.ts";
 import type { ConfigOptions } from "../config/resolve_config.ts";
-import type { ConfigSource } from "../system/config_source.ts";
+import type { ConfigReading, ConfigSource } from "../system/config_source.ts";
 
 /**
  * Reads and loads the config.
@@ -10,11 +10,19 @@ import type { ConfigSource } from "../system/config_source.ts";
  * @throws {ConfigError} It can't be read, or is bad.
  */
 export async function readConfig(source: ConfigSource, options: ConfigOptions): Promise<LoadedConfig> {
-  const reading = await source.read();
+  return loadReading(source.path, await source.read(), options);
+}
+
+/**
+ * Loads what was read from `path`.
+ *
+ * @throws {ConfigError} It could not be read, or is bad.
+ */
+export function loadReading(path: string, reading: ConfigReading, options: ConfigOptions): LoadedConfig {
   if ("files" in reading) return loadConfig(reading.files, options);
   throw new ConfigError([{
     severity: "error",
-    origin: { file: source.path, key: "" },
+    origin: { file: path, key: "" },
     message: `cannot be read: ${reading.unreadable}`,
   }]);
 }

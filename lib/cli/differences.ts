@@ -5,6 +5,7 @@ import { findForeignRules, formatForeignRule } from "../backends/iptables/foreig
 import { readNatTable } from "../backends/iptables/nat_table.ts";
 import { formatProblem } from "../config/problem.ts";
 import { buildRuleset } from "../rules/ruleset.ts";
+import type { ConfigSource } from "../system/config_source.ts";
 import { createBackends } from "./backends.ts";
 import type { RuleOptions } from "./flag_values.ts";
 import type { System } from "./system.ts";
@@ -21,8 +22,11 @@ export interface Differences {
  *
  * @throws {ConfigError} The config is bad.
  */
-export async function showDifferences(options: RuleOptions, system: System): Promise<Differences> {
-  const source = system.createConfigSource(options.configPath);
+export async function showDifferences(
+  source: ConfigSource,
+  options: RuleOptions,
+  system: System,
+): Promise<Differences> {
   const { config, warnings } = await readConfig(source, options);
   for (const warning of warnings) system.printError(`${formatProblem(warning)}\n`);
   let [changed, failures] = [0, 0];
@@ -47,7 +51,7 @@ export async function showDifferences(options: RuleOptions, system: System): Pro
 }
 
 /** A plan as a unified diff of rules, spelled as `iptables -S` does. */
-export function formatPlan(
+function formatPlan(
   { family, standing, wanted }: SyncPlan,
   tool: string,
   configPath: string,

@@ -41,7 +41,11 @@ async function runFlags(args: readonly string[], system: System): Promise<number
   if (options.metricsHost === undefined || options.once || options.dryRun) system.revokeNetwork();
   if (options.dryRun) {
     const { showDifferences } = await import("./differences.ts");
-    const { changed, failures } = await showDifferences(options, system);
+    const { changed, failures } = await showDifferences(
+      system.createConfigSource(options.configPath),
+      options,
+      system,
+    );
     if (changed + failures === 0) system.printError("Nothing to change\n");
     return failures > 0 ? EXIT.failed : EXIT.done;
   }

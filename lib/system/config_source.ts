@@ -13,7 +13,11 @@ export interface ConfigSource {
 /** What reading gave: the files sorted by name, none where there is none; or why something that is there can't be read. */
 export type ConfigReading =
   | { readonly files: readonly ConfigFile[] }
-  | { readonly unreadable: string };
+  | {
+    readonly unreadable: string;
+    /** Whether it is outside of the folders that the program may read. */
+    readonly isOutside?: boolean;
+  };
 
 /** In a directory, files whose name starts with this are read. */
 const FILE_PREFIX = "ip-masq";
@@ -39,7 +43,7 @@ export class FileConfigSource implements ConfigSource {
       if (info.isDirectory) return { files: await this.#readDirectory() };
       return { unreadable: "it is neither a file nor a directory" };
     } catch (error) {
-      return { unreadable: explain(error) };
+      return explain(error);
     }
   }
 
@@ -81,7 +85,7 @@ export class StdinConfigSource implements ConfigSource {
     try {
       return { files: [{ name: this.path, bytes: await readBytes(Deno.stdin, this.#mostBytes) }] };
     } catch (error) {
-      return { unreadable: explain(error) };
+      return explain(error);
     }
   }
 }
@@ -118,11 +122,13 @@ async function stat(path: string): Promise<Deno.FileInfo | undefined> {
   }
 }
 
-function explain(error: unknown): string {
+function explain(error: unknown): ConfigReading {
   if (error instanceof Deno.errors.NotCapable) {
-    return "this program may only read below /etc/config and /etc/ip-masq-agent: move the file there, or " +
-      'give it to a command as standard input, with "-" as its path';
+    return {
+      unreadable: "this program may only read below /etc/config and /etc/ip-masq-agent: move the file there",
+      isOutside: true,
+    };
   }
-  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
-  return error instanceof Error ? error.message : String(error);
+  if (error instanceof Deno.errors.PermissionDenied) return { unreadable: "permission denied" };
+  return { unreadable: error instanceof Error ? error.message : String(error) };
 }

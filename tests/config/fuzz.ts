@@ -8,7 +8,7 @@ import { loadConfig } from "../../lib/config/load_config.ts";
 import { ConfigError, formatProblem } from "../../lib/config/problem.ts";
 
 /** Milliseconds that one config may take, on a busy machine. They have at most a few thousand characters. */
-export const MOST_MILLISECONDS = 1_000;
+const MOST_MILLISECONDS = 1_000;
 
 /** A source of numbers from 0 up to `below`, without it. */
 export type Random = (below: number) => number;

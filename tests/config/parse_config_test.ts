@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import fc from "fast-check";
 import { parseConfig } from "../../lib/config/parse_config.ts";
 import { formatProblem } from "../../lib/config/problem.ts";
 
@@ -263,6 +264,23 @@ Deno.test("parseConfig() explains syntax errors in words that name the fix", asy
   for (const [text, problem] of cases) {
     await t.step(JSON.stringify(text), () => assertEquals(problemsOf(text), [problem]));
   }
+});
+
+Deno.test("parseConfig() finds the very place of an error in JSON, although the parser does not tell it", () => {
+  const value = fc.jsonValue({ maxDepth: 3 });
+  const json = fc.tuple(fc.dictionary(fc.string(), value, { minKeys: 1 }), fc.constantFrom(0, 1, 2))
+    .map(([document, indent]) => JSON.stringify(document, null, indent));
+  fc.assert(fc.property(json, fc.nat(), (text, chance) => {
+    // Between two values, where nothing but a comma, a colon, a bracket or a blank may stand.
+    const quiet = text.replace(/"(?:[^"\\]|\\.)*"|[a-z0-9.+-]+/gi, (inner) => "x".repeat(inner.length));
+    const places = [...quiet.matchAll(/[,:[\]{}](?!$)/g)].map(({ index }) => index + 1);
+    const place = places[chance % places.length]!;
+    const before = text.slice(0, place).split("\n");
+    assertEquals(
+      problemsOf(`${text.slice(0, place)}@${text.slice(place)}`)[0]?.split(": ")[0],
+      `f:${before.length}:${before.at(-1)!.length + 1}`,
+    );
+  }));
 });
 
 Deno.test("parseConfig() reports all errors of a text in one go, in its order", () => {

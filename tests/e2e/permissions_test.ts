@@ -13,7 +13,14 @@ function flagList(name: string): string[] | undefined {
 
 Deno.test("tools/permissions grants two folders, seven commands and one port, and nothing else", () => {
   const names = FLAGS.map((flag) => flag.split("=")[0]!);
-  assertEquals(names.sort(), ["--allow-net", "--allow-read", "--allow-run", "--deny-import", "--no-prompt"]);
+  assertEquals(names.sort(), [
+    "--allow-net",
+    "--allow-read",
+    "--allow-run",
+    "--deny-import",
+    "--no-prompt",
+    "--v8-flags",
+  ]);
   assertEquals(flagList("allow-read"), ["/etc/config", "/etc/ip-masq-agent"]);
   assertEquals(flagList("allow-net"), ["127.0.0.1:10264", "[::1]:10264", "0.0.0.0:10264", "[::]:10264"]);
   const commands = new Set(

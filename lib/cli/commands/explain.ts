@@ -8,6 +8,7 @@ import { formatProblem } from "../../config/problem.ts";
 import { explainDestination, type Explanation } from "../../rules/explain.ts";
 import { buildRuleset, originOf, OUTBOUND_KEY, type Rule } from "../../rules/ruleset.ts";
 import { familiesOf } from "../backends.ts";
+import { commandSource } from "../command_source.ts";
 import { describeOrigin } from "../describe_origin.ts";
 import { parseDestinations, parsePacketAddress, parseProtocol } from "../destinations.ts";
 import { type FlagValues, readRuleOptions } from "../flag_values.ts";
@@ -36,7 +37,7 @@ export async function explain(flags: FlagValues, system: System): Promise<number
     ...(flags.has("protocol") && { protocol: flags.parsed("protocol", parseProtocol) }),
   };
   for (const destination of destinations) checkFamilies(destination, packet);
-  const { config, warnings } = await readConfig(system.createConfigSource(options.configPath), options);
+  const { config, warnings } = await readConfig(commandSource(system, options.configPath), options);
   for (const warning of warnings) system.printError(`${formatProblem(warning)}\n`);
 
   const rulesets = new Map(

@@ -6,6 +6,7 @@ import { formatPortRanges } from "../../config/port_range.ts";
 import { formatProblem } from "../../config/problem.ts";
 import { buildRuleset, type Ruleset } from "../../rules/ruleset.ts";
 import { familiesOf } from "../backends.ts";
+import { commandSource } from "../command_source.ts";
 import { describeOrigin } from "../describe_origin.ts";
 import { type FlagValues, readRuleOptions, type RuleOptions } from "../flag_values.ts";
 import { EXIT, type System } from "../system.ts";
@@ -25,7 +26,7 @@ const FORMATS: Readonly<Record<"iptables" | "table" | "json", Format>> = {
 export async function render(flags: FlagValues, system: System): Promise<number> {
   const format = FORMATS[flags.choice("output", Object.keys(FORMATS) as (keyof typeof FORMATS)[])];
   const options = readRuleOptions(flags);
-  const { config, warnings } = await readConfig(system.createConfigSource(options.configPath), options);
+  const { config, warnings } = await readConfig(commandSource(system, options.configPath), options);
   for (const warning of warnings) system.printError(`${formatProblem(warning)}\n`);
   system.printOut(
     format(familiesOf(options).map((family) => buildRuleset(family, config, options)), options),

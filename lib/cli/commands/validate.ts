@@ -3,6 +3,7 @@ import { loadConfig } from "../../config/load_config.ts";
 import type { MasqConfig } from "../../config/config.ts";
 import { ConfigError, type ConfigProblem, formatProblem } from "../../config/problem.ts";
 import type { ConfigOptions } from "../../config/resolve_config.ts";
+import { commandSource } from "../command_source.ts";
 import { type FlagValues, parseInputPath } from "../flag_values.ts";
 import { UsageError } from "../go_flags.ts";
 import { EXIT, type System } from "../system.ts";
@@ -51,7 +52,7 @@ async function check(
   options: ConfigOptions,
   system: System,
 ): Promise<Verdict> {
-  const source = system.createConfigSource(path);
+  const source = commandSource(system, path);
   const bad = (message: string): Verdict => ({
     path: source.path,
     problems: [{ severity: "error", origin: { file: source.path, key: "" }, message }],
