@@ -30,7 +30,9 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
     return !configIsGood ? EXIT.badInput : failures > 0 ? EXIT.failed : EXIT.done;
   }
   logger.info(
-    `ip-masq-agent ${system.version} started: config ${options.configPath}, ${familiesOf(options).join(" and ")}`,
+    `ip-masq-agent ${system.version} started: config ${options.configPath}, ${
+      familiesOf(options).join(" and ")
+    }`,
   );
   if (options.metricsHost !== undefined && !await serveMetrics(options.metricsHost, agent, system, logger)) {
     return EXIT.failed;

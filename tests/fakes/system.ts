@@ -45,6 +45,11 @@ export async function runOn(machine: Machine, ...args: readonly string[]): Promi
         });
       },
     }),
+    createConfigWatcher: () => ({ ensure: () => false, close: () => {} }),
+    serveHttp: () => {
+      throw new Error("This machine has no network");
+    },
+    revokeNetwork: () => {},
     createLogger: () => new FakeLogger(),
     printOut: (text) => printed.out += text,
     printError: (text) => printed.error += text,
