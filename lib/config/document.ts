@@ -27,7 +27,7 @@ export class DocumentError extends Error {
 const MOST_VALUES = 50_000;
 
 /** Characters that aliases may stand for, were each as long as the whole text. A list as a key joins them all. */
-const MOST_ALIASED = 64 * 1_048_576;
+const MOST_ALIASED = 16 * 1_048_576;
 
 /**
  * Parses YAML 1.2 (core schema) or, where the text starts with `{`, JSON.

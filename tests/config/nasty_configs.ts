@@ -50,6 +50,10 @@ export const NASTY_CONFIGS: Readonly<Record<string, readonly [() => string | Uin
     () => `- &s "${"x".repeat(100_000)}"\n- ? [${new Array(20_000).fill("*s")}]\n  : v\n`,
     /too many aliases/,
   ],
+  "as many aliases in a key as there may be": [
+    () => `a: &s "${"ä".repeat(100_000)}"\n? [${new Array(160).fill("*s")}]\n: v\n`,
+    "config",
+  ],
   "an alias of itself": [() => "nonMasqueradeCIDRs: &a [*a]", /inside of what it refers to/],
   "aliases of one address": [
     () => fill("*a,", "x: &a 10.0.0.0/8\nnonMasqueradeCIDRs: [", "]"),

@@ -40,8 +40,9 @@ export async function cleanup(flags: FlagValues, system: System): Promise<number
     });
   }
   if (failures > 0) return EXIT.failed;
-  if (present === 0) system.printOut("Nothing to remove: no iptables is installed\n");
-  else if (found === 0) system.printOut("Nothing to remove\n");
+  if (present === 0) {
+    system.printOut("Nothing to remove: no iptables is installed, or the kernel has no nat table\n");
+  } else if (found === 0) system.printOut("Nothing to remove\n");
   return EXIT.done;
 }
 
