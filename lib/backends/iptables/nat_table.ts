@@ -71,7 +71,9 @@ export async function readNatTable(
     if (error instanceof Error && error.name === "CommandNotFoundError") return undefined;
     throw new BackendError(error instanceof Error ? error.message : String(error));
   }
-  if (result.code === 0) return parseNatTable(result.stdout);
+  const listed = /^-P POSTROUTING /m.test(result.stdout);
+  if (result.code === 0 && listed) return parseNatTable(result.stdout);
+  if (result.code === 0) throw new BackendError(`${name} listed nothing: is it iptables?`);
   if (/table does not exist|not supported/i.test(result.stderr)) return undefined;
   throw restoreFailure(name, "read", result, READ_ALL);
 }

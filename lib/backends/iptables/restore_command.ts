@@ -33,7 +33,9 @@ export function restoreFailure(
   const number = Number(/line:? (\d+)/i.exec(stderr)?.[1]);
   const line = input?.split("\n")[number - 1];
   return new BackendError(
-    `${command} cannot ${action} the rules: exit code ${code}: ${printable(said, MOST_SAID) || "no message"}` +
+    `${command} cannot ${action} the rules: exit code ${code}: ${
+      printable(said, MOST_SAID) || "no message"
+    }` +
       (line ? `: line ${number} was: ${line}` : "") + hint(code, stderr),
   );
 }

@@ -125,7 +125,7 @@ Deno.test("readNatTable() tells a table that is not there from one that can't be
     assertEquals(await readNatTable("IPv4", new FakeCommandRunner(() => reply)), undefined);
   }
   const denied = { code: 4, stderr: "iptables-restore: Permission denied (you must be root)" };
-  for (const reply of [denied, new Error("out of memory")]) {
+  for (const reply of [denied, new Error("out of memory"), { stdout: "" }]) {
     await assertRejects(() => readNatTable("IPv4", new FakeCommandRunner(() => reply)), BackendError);
   }
 });
