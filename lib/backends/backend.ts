@@ -12,7 +12,10 @@ export interface Drift {
     | "chain-differs"
     | "jump-missing"
     | "jump-duplicate"
-    | "jump-condition";
+    | "jump-condition"
+    | "table-missing"
+    | "table-differs"
+    | "set-differs";
   readonly detail: string;
 }
 
@@ -21,7 +24,7 @@ export interface SyncPlan {
   readonly family: IpFamily;
   /** Empty where the kernel already has what is wanted. */
   readonly drift: readonly Drift[];
-  /** True where neither chain nor jump of ours stood: a first start rather than a repair. */
+  /** True where nothing of ours stood: a first start rather than a repair. */
   readonly fresh: boolean;
   /** The transaction's text, for the backend and for verbose logs. Empty where there is no drift. */
   readonly transaction: string;
@@ -64,5 +67,17 @@ export interface Backend {
 
 /** A tool that failed: the message says which, how, and where it is plain what to do. */
 export class BackendError extends Error {
-  override readonly name = "BackendError";
+  override readonly name: string = "BackendError";
+}
+
+/** A tool that is not installed: nothing that it could have made stands because of it. */
+export class BackendMissingError extends BackendError {
+  override readonly name = "BackendMissingError";
+}
+
+/** Turns what a command runner threw into the error that the port speaks of. */
+export function toBackendError(error: unknown): BackendError {
+  const message = error instanceof Error ? error.message : String(error);
+  const isMissing = error instanceof Error && error.name === "CommandNotFoundError";
+  return isMissing ? new BackendMissingError(message) : new BackendError(message);
 }

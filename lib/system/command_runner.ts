@@ -1,7 +1,10 @@
 /** Runs the few commands that the agent may run. The only seam to processes. */
 
 /** The commands that tools/permissions lets the program run. */
-export type CommandName = `${"iptables" | "ip6tables"}${"" | "-nft" | "-legacy"}-restore` | "nft";
+export type CommandName =
+  | `${"iptables" | "ip6tables"}${"" | "-nft" | "-legacy"}-restore`
+  | `${"iptables" | "ip6tables"}-legacy-save`
+  | "nft";
 
 /** One run of a command. */
 export interface Command {

@@ -11,7 +11,7 @@ function flagList(name: string): string[] | undefined {
   return FLAGS.find((flag) => flag.startsWith(`--${name}=`))?.split("=")[1]?.split(",");
 }
 
-Deno.test("tools/permissions grants two folders, seven commands and one port, and nothing else", () => {
+Deno.test("tools/permissions grants two folders, nine commands and one port, and nothing else", () => {
   const names = FLAGS.map((flag) => flag.split("=")[0]!);
   assertEquals(names.sort(), [
     "--allow-net",
@@ -28,9 +28,11 @@ Deno.test("tools/permissions grants two folders, seven commands and one port, an
   );
   assertEquals([...commands].sort() as string[], [
     "ip6tables-legacy-restore",
+    "ip6tables-legacy-save",
     "ip6tables-nft-restore",
     "ip6tables-restore",
     "iptables-legacy-restore",
+    "iptables-legacy-save",
     "iptables-nft-restore",
     "iptables-restore",
     "nft",

@@ -3,7 +3,13 @@ import type { ChainName } from "../../config/chain_name.ts";
 import type { IpFamily } from "../../config/ip_address.ts";
 import type { Ruleset } from "../../rules/ruleset.ts";
 import type { CommandName, CommandResult, CommandRunner } from "../../system/command_runner.ts";
-import { type Backend, BackendError, type SyncPlan, type VerdictCounters } from "../backend.ts";
+import {
+  type Backend,
+  BackendError,
+  type SyncPlan,
+  toBackendError,
+  type VerdictCounters,
+} from "../backend.ts";
 import { type Capabilities, expandRuleset, formatChainRule, quoteWord } from "./chain_rule.ts";
 import { compare } from "./compare.ts";
 import { parseCounters, parseListing, type Standing } from "./listing.ts";
@@ -15,7 +21,24 @@ import {
   formatRemoveText,
   formatWriteText,
 } from "./restore_text.ts";
-import { capabilitiesOf, parseIptablesVersion } from "./version.ts";
+import {
+  capabilitiesOf,
+  type IptablesVersion,
+  mentionsLegacyTables,
+  parseIptablesVersion,
+} from "./version.ts";
+
+const SAVE_COMMANDS: Partial<Record<CommandName, CommandName>> = {
+  "iptables-legacy-restore": "iptables-legacy-save",
+  "ip6tables-legacy-restore": "ip6tables-legacy-save",
+};
+
+/** What the installed iptables is. */
+interface Installed {
+  readonly description: string;
+  readonly variant: IptablesVersion["variant"];
+  readonly capabilities: Capabilities;
+}
 
 /** One family's chain and jump in the nat table. Remembers only what the installed iptables is. */
 export class IptablesBackend implements Backend {
@@ -23,7 +46,8 @@ export class IptablesBackend implements Backend {
   readonly #chainName: ChainName;
   readonly #runner: CommandRunner;
   readonly #command: CommandName;
-  #installed: { readonly description: string; readonly capabilities: Capabilities } | undefined;
+  #installed: Installed | undefined;
+  #sawLegacyTables = false;
 
   constructor(
     family: IpFamily,
@@ -39,6 +63,16 @@ export class IptablesBackend implements Backend {
 
   describe(): string {
     return this.#installed?.description ?? this.#command;
+  }
+
+  /** Which variant the program is, once its version is known. */
+  get variant(): IptablesVersion["variant"] | undefined {
+    return this.#installed?.variant;
+  }
+
+  /** Whether the nft variant said, when it read, that the legacy one has tables here: there may be rules in them. */
+  get sawLegacyTables(): boolean {
+    return this.#sawLegacyTables;
   }
 
   async plan(ruleset: Ruleset): Promise<SyncPlan> {
@@ -70,7 +104,7 @@ export class IptablesBackend implements Backend {
   }
 
   async planRemoval(): Promise<SyncPlan> {
-    const standing = await this.#read();
+    const standing = await this.#mayStand() ? await this.#read() : { chain: undefined, jumps: [] };
     const fresh = standing.chain === undefined && standing.jumps.length === 0;
     return {
       family: this.family,
@@ -97,22 +131,41 @@ export class IptablesBackend implements Backend {
     ];
   }
 
-  async #probe(): Promise<{ description: string; capabilities: Capabilities }> {
+  async #probe(): Promise<Installed> {
     const result = await this.#run(["--version"]);
     if (result.code !== 0) throw this.#failure("ask for the version", result);
     try {
+      const version = parseIptablesVersion(result.stdout);
       return {
         description: result.stdout.trim(),
-        capabilities: capabilitiesOf(parseIptablesVersion(result.stdout)),
+        variant: version.variant,
+        capabilities: capabilitiesOf(version),
       };
     } catch (error) {
       throw new BackendError(`${this.#command} --version: ${(error as Error).message}`);
     }
   }
 
+  /**
+   * Whether anything of ours may stand, asked without making a table: to read the nat table of the legacy variant
+   * makes it where it is not, and iptables-legacy-save lists only what is there.
+   */
+  async #mayStand(): Promise<boolean> {
+    const save = SAVE_COMMANDS[this.#command];
+    if (save === undefined) return true;
+    try {
+      const { code, stdout } = await this.#runner.run({ name: save, args: [] });
+      return code !== 0 || stdout.includes(`:${this.#chainName} `);
+    } catch (error) {
+      if (error instanceof Error && error.name === "CommandNotFoundError") return true;
+      throw toBackendError(error);
+    }
+  }
+
   async #read(): Promise<Standing> {
     const input = formatReadText(this.#chainName);
     const result = await this.#run(RESTORE_ARGS, input);
+    this.#sawLegacyTables = mentionsLegacyTables(result.stderr);
     // A chain that does not exist ends the command with an error, after it printed POSTROUTING.
     const listed = /^-P POSTROUTING /m.test(result.stdout);
     if (!listed && result.code === 0) {
@@ -132,7 +185,7 @@ export class IptablesBackend implements Backend {
     } catch (error) {
       // Another version may be installed by the time of the next try.
       this.#installed = undefined;
-      throw new BackendError(error instanceof Error ? error.message : String(error));
+      throw toBackendError(error);
     }
   }
 

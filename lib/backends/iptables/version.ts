@@ -34,3 +34,8 @@ function isAtLeast(numbers: readonly number[], least: readonly number[]): boolea
   }
   return true;
 }
+
+/** Whether the nft variant warned on standard error, as it does when it lists, that legacy tables exist. */
+export function mentionsLegacyTables(stderr: string): boolean {
+  return /tables-legacy tables present/.test(stderr);
+}

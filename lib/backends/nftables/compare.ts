@@ -1,0 +1,132 @@
+/** Our table as it stands against what is wanted: the decision about what to write. */
+import type { Drift } from "../backend.ts";
+import { canonicalExpr, type StandingRule, type StandingTable } from "./nft_listing.ts";
+import { CHAINS, type NftRule, type NftTable, TABLE_NAME } from "./nft_table.ts";
+import type { TableChange } from "./nft_text.ts";
+import { mergeRanges, rangeOfCidr, rangesMissing } from "./ranges.ts";
+
+/** What differs, in words, and the change that mends it. */
+export interface Comparison {
+  readonly drift: readonly Drift[];
+  readonly change: TableChange;
+  /**
+   * Where all that differs is how nft prints the expressions of rules that are ours by place and comment: these
+   * expressions. A version of nft may spell them in a way that we don't know.
+   */
+  readonly spelling: string | undefined;
+}
+
+/** How our base chain is hooked in. */
+const BASE_HOOK = "nat postrouting 100 accept";
+
+/** Compares every rule, every element and the hook. Counts of counters don't matter. */
+export function compareTable(standing: StandingTable | undefined, wanted: NftTable): Comparison {
+  if (standing === undefined) {
+    const detail = `no table ${TABLE_NAME}`;
+    return { drift: [{ kind: "table-missing", detail }], change: { kind: "create" }, spelling: undefined };
+  }
+  const foreign = findForeign(standing);
+  const sets = [...compareSets(standing, wanted)];
+  const rules = compareRules(standing.rules, wanted.rules);
+  const counters = standing.counters.size === wanted.counters.length &&
+      wanted.counters.every((name) => standing.counters.has(name))
+    ? []
+    : ["the counters are not those of the lists"];
+  const drift: Drift[] = [
+    ...foreign.map((detail): Drift => ({ kind: "table-differs", detail })),
+    ...sets.map((detail): Drift => ({ kind: "set-differs", detail })),
+    ...[...rules.details, ...counters].map((detail): Drift => ({ kind: "chain-differs", detail })),
+  ];
+  return {
+    drift,
+    change: foreign.length > 0 ? { kind: "replace" } : {
+      kind: "update",
+      removeSets: [...standing.sets.keys()],
+      removeCounters: [...standing.counters.keys()].filter((name) =>
+        !wanted.counters.some((it) => it === name)
+      ),
+    },
+    spelling: drift.length === 1 ? rules.spelling : undefined,
+  };
+}
+
+/** What can't be mended by writing rules and sets anew. */
+function findForeign({ hasFlags, chains, others }: StandingTable): string[] {
+  const details = hasFlags ? [`table ${TABLE_NAME} has a flag, such as dormant`] : [];
+  const hook = chains.get(CHAINS.base);
+  if (hook !== BASE_HOOK) {
+    details.push(
+      hook === undefined
+        ? `no chain ${CHAINS.base}`
+        : `chain ${CHAINS.base} is hooked in as "${hook}", not as "${BASE_HOOK}"`,
+    );
+  }
+  const translate = chains.get(CHAINS.translate);
+  if (translate === undefined) details.push(`no chain ${CHAINS.translate}`);
+  else if (translate !== "") details.push(`chain ${CHAINS.translate} is hooked in`);
+  for (const name of chains.keys()) {
+    if (name !== CHAINS.base && name !== CHAINS.translate) details.push(`foreign chain ${name}`);
+  }
+  for (const kind of new Set(others)) details.push(`foreign ${kind} in table ${TABLE_NAME}`);
+  return details;
+}
+
+function* compareSets(standing: StandingTable, wanted: NftTable): Iterable<string> {
+  for (const { name, elements } of wanted.sets) {
+    const set = standing.sets.get(name);
+    if (set === undefined) {
+      yield `no set ${name}`;
+      continue;
+    }
+    if (set.ranges === undefined) {
+      yield `set ${name} is no plain set of addresses`;
+      continue;
+    }
+    const ranges = mergeRanges(elements.map(rangeOfCidr));
+    const standingRanges = mergeRanges(set.ranges);
+    const missing = rangesMissing(ranges, standingRanges).length;
+    const surplus = rangesMissing(standingRanges, ranges).length;
+    const parts = [
+      missing > 0 && `${count(missing, "range")} missing`,
+      surplus > 0 && `${count(surplus, "range")} too many`,
+    ].filter(Boolean);
+    if (parts.length > 0) yield `set ${name} has ${parts.join(" and ")}`;
+  }
+  for (const name of standing.sets.keys()) {
+    if (!wanted.sets.some((set) => set.name === name)) yield `a set ${name} too many`;
+  }
+}
+
+/** A rule stands where its chain has it in its place; the order between chains says nothing. */
+function compareRules(
+  standing: readonly StandingRule[],
+  wanted: readonly NftRule[],
+): { details: string[]; spelling: string | undefined } {
+  const details: string[] = [];
+  const spelling: string[] = [];
+  let sameComments = true;
+  for (const chain of Object.values(CHAINS)) {
+    const here = standing.filter((rule) => rule.chain === chain);
+    const ours = wanted.filter((rule) => rule.chain === chain);
+    const wrong = ours.filter(({ expr, comment }, index) =>
+      here[index]?.comment !== comment || here[index]?.expr !== canonicalExpr(expr)
+    ).length;
+    spelling.push(...here.map(({ expr }) =>
+      expr
+    ));
+    sameComments &&= here.length === ours.length &&
+      ours.every(({ comment }, index) => here[index]!.comment === comment);
+    if (here.length === 0) details.push(`chain ${chain} is empty`);
+    else if (here.length !== ours.length) {
+      details.push(`chain ${chain} has ${count(here.length, "rule")} instead of ${ours.length}`);
+    } else if (wrong > 0) details.push(`chain ${chain} has ${count(wrong, "other rule")}`);
+  }
+  return {
+    details: details.length === 0 ? [] : [details.join(", ")],
+    spelling: details.length > 0 && sameComments ? spelling.join("\n") : undefined,
+  };
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,137 @@
+/** What `nft -j list table` prints -> data. The format is that of libnftables-json(5). */
+import { ADDRESS_BITS, type IpFamily, parseIpAddress } from "../../config/ip_address.ts";
+import type { NftTable } from "./nft_table.ts";
+import { describeElement, describeRule } from "./nft_text.ts";
+import { type AddressRange, formatRange, lastOfPrefix } from "./ranges.ts";
+
+/** A set as it stands. */
+export interface StandingSet {
+  /** Its elements as nft prints them; undefined where it is no plain interval set of addresses. */
+  readonly ranges: readonly AddressRange[] | undefined;
+}
+
+/** A rule as it stands. */
+export interface StandingRule {
+  readonly chain: string;
+  readonly comment: string;
+  /** Its expressions in the one form of {@linkcode canonicalExpr}. */
+  readonly expr: string;
+}
+
+/** What a counter has counted: the first packet of each connection, as all rules of type nat see. */
+export interface StandingCounter {
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+/** Our table as it stands. */
+export interface StandingTable {
+  /** The version of nft, such as `1.0.6`. */
+  readonly version: string;
+  /** Whether the table has flags, such as `dormant`, which switches it off. nft 1.0.6 prints a wrong name for it. */
+  readonly hasFlags: boolean;
+  readonly chains: ReadonlyMap<string, StandingChain>;
+  readonly sets: ReadonlyMap<string, StandingSet>;
+  readonly counters: ReadonlyMap<string, StandingCounter>;
+  readonly rules: readonly StandingRule[];
+  /** Kinds of other things in the table, such as `map`. */
+  readonly others: readonly string[];
+}
+
+/** Where a chain is hooked in, such as `nat postrouting 100 accept`; empty for a chain that is only jumped to. */
+export type StandingChain = string;
+
+/**
+ * Reads a listing of one table.
+ *
+ * @throws {SyntaxError} It is not of that format.
+ */
+export function parseNftListing(text: string, family: IpFamily): StandingTable {
+  const { nftables } = JSON.parse(text) as { nftables?: Readonly<Record<string, Json>>[] };
+  if (!Array.isArray(nftables)) throw new SyntaxError('No "nftables" in what nft printed');
+  const chains = new Map<string, StandingChain>();
+  const sets = new Map<string, StandingSet>();
+  const counters = new Map<string, StandingCounter>();
+  const rules: StandingRule[] = [];
+  const others: string[] = [];
+  let version = "";
+  let hasFlags = false;
+  for (const item of nftables) {
+    const [kind, value = {}] = Object.entries(item)[0] ?? [""];
+    if (kind === "metainfo") version = String(value.version);
+    else if (kind === "table") hasFlags = value.flags !== undefined;
+    else if (kind === "chain") {
+      const hook = [value.type, value.hook, value.prio, value.policy];
+      chains.set(String(value.name), value.hook === undefined ? "" : hook.join(" "));
+    } else if (kind === "set") sets.set(String(value.name), { ranges: parseSet(value, family) });
+    else if (kind === "counter") {
+      counters.set(String(value.name), { packets: Number(value.packets), bytes: Number(value.bytes) });
+    } else if (kind === "rule") {
+      rules.push({
+        chain: String(value.chain),
+        comment: String(value.comment ?? ""),
+        expr: canonicalExpr(value.expr),
+      });
+    } else others.push(kind);
+  }
+  return { version, hasFlags, chains, sets, counters, rules, others };
+}
+
+// deno-lint-ignore no-explicit-any -- whatever nft printed
+type Json = Readonly<Record<string, any>>;
+
+function parseSet(set: Json, family: IpFamily): AddressRange[] | undefined {
+  const type = { IPv4: "ipv4_addr", IPv6: "ipv6_addr" }[family];
+  if (set.type !== type || [set.flags].flat().join() !== "interval") return undefined;
+  const ranges: AddressRange[] = [];
+  for (const element of set.elem ?? []) {
+    const range = parseElement(element, family);
+    if (range === undefined) return undefined;
+    ranges.push(range);
+  }
+  return ranges;
+}
+
+/** An address, a prefix or a range; undefined for an element with a timeout, a comment or a verdict. */
+function parseElement(element: Json | string, family: IpFamily): AddressRange | undefined {
+  const addressOf = (text: string) => parseIpAddress(text).value;
+  if (typeof element === "string") {
+    const value = addressOf(element);
+    return { first: value, last: value };
+  }
+  if (element.prefix !== undefined) {
+    const first = addressOf(element.prefix.addr);
+    return { first, last: lastOfPrefix(first, ADDRESS_BITS[family] - element.prefix.len) };
+  }
+  if (element.range === undefined) return undefined;
+  return { first: addressOf(element.range[0]), last: addressOf(element.range[1]) };
+}
+
+/**
+ * A text that is the same for expressions that nft's versions print differently: a list of one value and the value
+ * itself are the same, and so is the order of keys.
+ */
+export function canonicalExpr(expr: unknown): string {
+  return JSON.stringify(expr, (_, value) => {
+    if (Array.isArray(value)) return value.length === 1 ? value[0] : value;
+    if (typeof value !== "object" || value === null) return value;
+    return Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1));
+  });
+}
+
+/** What stands, one command a line as in {@linkcode describeTable}; a rule that isn't ours is shown in JSON. */
+export function describeStanding(
+  { sets, rules }: StandingTable,
+  { family, rules: ours }: NftTable,
+): string[] {
+  const texts = new Map(ours.map(({ expr, comment, text }) => [`${canonicalExpr(expr)} ${comment}`, text]));
+  return [
+    ...[...sets].flatMap(([name, { ranges }]) =>
+      ranges?.map((range) => describeElement(name, formatRange(range, family))) ??
+        [`add set ${name} (foreign)`]
+    ),
+    ...rules.map(({ chain, expr, comment }) =>
+      describeRule(chain, texts.get(`${expr} ${comment}`) ?? `${expr} comment "${comment}"`)
+    ),
+  ];
+}

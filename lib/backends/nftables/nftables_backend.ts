@@ -1,0 +1,170 @@
+/** Rules through nft(8), in a table of our own: no rule of anybody else's is read or written. */
+import type { IpFamily } from "../../config/ip_address.ts";
+import type { Ruleset, Target } from "../../rules/ruleset.ts";
+import type { CommandResult, CommandRunner } from "../../system/command_runner.ts";
+import {
+  type Backend,
+  BackendError,
+  type SyncPlan,
+  toBackendError,
+  type VerdictCounters,
+} from "../backend.ts";
+import { compareTable } from "./compare.ts";
+import { describeStanding, parseNftListing, type StandingTable } from "./nft_listing.ts";
+import { buildNftTable, NFT_FAMILY, type NftTable, TABLE_NAME, VERDICTS } from "./nft_table.ts";
+import { describeTable, formatChange, formatRemoval } from "./nft_text.ts";
+
+/** Our table in one family. What it remembers spares work and never hides a difference. */
+export class NftablesBackend implements Backend {
+  readonly family: IpFamily;
+  readonly #runner: CommandRunner;
+  #version = "";
+  #wanted: { readonly ruleset: Ruleset; readonly table: NftTable } | undefined;
+  /** The listing, but for its counts, that was last found to be as the table wants it. */
+  #verified: { readonly table: NftTable; readonly listing: string } | undefined;
+  /** What a plan would write over, by its transaction. */
+  readonly #planned = new WeakMap<SyncPlan, { readonly table: NftTable; readonly spelling: string }>();
+  /** Expressions that nft prints for our rules right after they were written anew: its own way to spell them. */
+  #rewritten: { readonly table: NftTable; readonly spelling: string } | undefined;
+
+  constructor(family: IpFamily, runner: CommandRunner) {
+    this.family = family;
+    this.#runner = runner;
+  }
+
+  describe(): string {
+    return `nftables${this.#version && ` v${this.#version}`}, table ${NFT_FAMILY[this.family]} ${TABLE_NAME}`;
+  }
+
+  async plan(ruleset: Ruleset): Promise<SyncPlan> {
+    const table = this.#tableOf(ruleset);
+    const listing = await this.#list();
+    const unchanged = {
+      family: this.family,
+      drift: [],
+      fresh: false,
+      transaction: "",
+      standing: [],
+      wanted: [],
+    };
+    const withoutCounts = listing?.replace(/"packets": ?\d+, ?"bytes": ?\d+/g, "");
+    if (withoutCounts !== undefined && this.#isVerified(table, withoutCounts)) return unchanged;
+    const standing = listing === undefined ? undefined : this.#parse(listing);
+    const { drift, change, spelling } = compareTable(standing, table);
+    const isOnlySpelling = spelling !== undefined && this.#rewritten?.table === table &&
+      this.#rewritten.spelling === spelling;
+    if (drift.length === 0 || isOnlySpelling) {
+      this.#verified = { table, listing: withoutCounts! };
+      return unchanged;
+    }
+    const plan = {
+      family: this.family,
+      drift,
+      fresh: standing === undefined,
+      transaction: formatChange(table, change),
+      standing: standing === undefined ? [] : describeStanding(standing, table),
+      wanted: describeTable(table),
+    };
+    if (spelling !== undefined) this.#planned.set(plan, { table, spelling });
+    return plan;
+  }
+
+  async apply(plan: SyncPlan): Promise<void> {
+    const result = await this.#run(["-f", "-"], plan.transaction);
+    if (result.code !== 0) throw this.#failure("write", result, plan.transaction);
+    this.#rewritten = this.#planned.get(plan);
+  }
+
+  async planRemoval(): Promise<SyncPlan> {
+    const listing = await this.#list(["-t"]);
+    const fresh = listing === undefined;
+    return {
+      family: this.family,
+      drift: [],
+      fresh,
+      transaction: fresh ? "" : formatRemoval(this),
+      standing: fresh ? [] : [`table ${NFT_FAMILY[this.family]} ${TABLE_NAME}`],
+      wanted: [],
+    };
+  }
+
+  /**
+   * Reads how many connections were masqueraded and how many were not: the kernel shows a chain of type nat the first
+   * packet of each only. Nothing is counted for traffic to this host itself.
+   *
+   * @throws {BackendError} They can't be read.
+   */
+  async readCounters(): Promise<VerdictCounters> {
+    const listing = await this.#list(["-t"]);
+    const counters = listing === undefined ? new Map() : this.#parse(listing).counters;
+    const total = (target: Target) => {
+      const sum = { packets: 0, bytes: 0 };
+      for (const [name, verdict] of Object.entries(VERDICTS)) {
+        if (verdict !== target) continue;
+        sum.packets += counters.get(name)?.packets ?? 0;
+        sum.bytes += counters.get(name)?.bytes ?? 0;
+      }
+      return sum;
+    };
+    return { MASQUERADE: total("MASQUERADE"), RETURN: total("RETURN") };
+  }
+
+  #tableOf(ruleset: Ruleset): NftTable {
+    if (this.#wanted?.ruleset !== ruleset) this.#wanted = { ruleset, table: buildNftTable(ruleset) };
+    return this.#wanted.table;
+  }
+
+  #isVerified(table: NftTable, listing: string): boolean {
+    return this.#verified?.table === table && this.#verified.listing === listing;
+  }
+
+  /** The listing of our table in JSON, undefined where there is no such table. */
+  async #list(options: readonly string[] = []): Promise<string | undefined> {
+    const result = await this.#run([...options, "-j", "list", "table", NFT_FAMILY[this.family], TABLE_NAME]);
+    if (result.code === 0) return result.stdout;
+    if (/^Error: No such file or directory/m.test(result.stderr)) return undefined;
+    throw this.#failure("read", result);
+  }
+
+  #parse(listing: string): StandingTable {
+    try {
+      const standing = parseNftListing(listing, this.family);
+      this.#version = standing.version;
+      return standing;
+    } catch (error) {
+      throw new BackendError(`nft -j printed what can't be read: ${(error as Error).message}`);
+    }
+  }
+
+  async #run(args: readonly string[], input?: string): Promise<CommandResult> {
+    try {
+      return await this.#runner.run({ name: "nft", args, ...(input !== undefined && { input }) });
+    } catch (error) {
+      throw toBackendError(error);
+    }
+  }
+
+  #failure(action: string, { code, stderr }: CommandResult, input?: string): BackendError {
+    // Each error has three lines: place and message, the line of the input (maybe very long), and a marker.
+    const said = stderr.split("\n").filter((line) => line.includes("Error:")).slice(0, 3).join("; ") ||
+      stderr.trim().slice(0, 200) || "no message";
+    const number = Number(/^\S*?:(\d+):\d+/m.exec(stderr)?.[1]);
+    const line = input?.split("\n")[number - 1]?.trim();
+    return new BackendError(
+      `nft cannot ${action} the rules: exit code ${code}: ${said}` +
+        (line ? `: line ${number} was: ${line.slice(0, 200)}` : "") + hint(stderr),
+    );
+  }
+}
+
+/** What to do about the failures that a person can do something about. */
+function hint(stderr: string): string {
+  if (/operation not permitted|permission denied|you must be root/i.test(stderr)) {
+    return ": run the agent as root, or with the capability NET_ADMIN";
+  }
+  if (/json support not compiled/i.test(stderr)) return ": install an nft with JSON support";
+  if (/not supported|cache initialization failed/i.test(stderr)) {
+    return ": load the kernel's nf_tables and its nat chains (modprobe nf_tables nft_chain_nat nft_masq nft_fib_inet)";
+  }
+  return "";
+}

@@ -1,0 +1,171 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { buildNftTable, type NftTable } from "../../../lib/backends/nftables/nft_table.ts";
+import { formatChange, formatDefinition, formatRemoval } from "../../../lib/backends/nftables/nft_text.ts";
+import { cidrContainsAddress, parseCidr } from "../../../lib/config/cidr.ts";
+import type { IpAddress, IpFamily } from "../../../lib/config/ip_address.ts";
+import { parsePortRanges } from "../../../lib/config/port_range.ts";
+import { decide } from "../../../lib/rules/decide.ts";
+import { buildRuleset, type Target } from "../../../lib/rules/ruleset.ts";
+import { configOf } from "../../fakes/config.ts";
+
+function tableOf(
+  settings: Record<string, unknown>,
+  family: IpFamily = "IPv4",
+  { randomFully = true, toPorts = "" } = {},
+): NftTable {
+  const masquerade = { randomFully, toPorts: parsePortRanges(toPorts) };
+  return buildNftTable(buildRuleset(family, configOf(settings), masquerade));
+}
+
+const rulesOf = (table: NftTable) => table.rules.map(({ chain, text }) => `${chain} ${text}`);
+
+Deno.test("formatDefinition() of the defaults is the table that docs/nftables.md shows", async (t) => {
+  const text = formatDefinition(tableOf({}));
+  await t.step("it is complete", () => {
+    assertEquals(text.split("\n").slice(0, 6), [
+      "table ip ip-masq-agent {",
+      '\tcomment "ip-masq-agent: decides which traffic leaves with the address of this host"',
+      "\tcounter linkLocal { }",
+      "\tcounter nonMasqueradeCIDRs { }",
+      "\tcounter outbound { }",
+      "\tset linkLocal {",
+    ]);
+  });
+  const { default: docs } = await import("../../../docs/nftables.md", { with: { type: "text" } });
+  await t.step("the page has it", () => assert(docs.includes(`\`\`\`\n${text}\`\`\`\n`)));
+});
+
+Deno.test("buildNftTable() asks the lists in their order, and translates what is left", () => {
+  const table = tableOf({ masqueradeCIDRs: ["10.9.0.0/16"], nonMasqueradeCIDRs: ["10.0.0.0/8", "fd00::/8"] });
+  assertEquals(table.sets.map(({ name, elements }) => [name, ...elements.map(({ text }) => text)]), [
+    ["masqueradeCIDRs", "10.9.0.0/16"],
+    ["linkLocal", "169.254.0.0/16"],
+    ["nonMasqueradeCIDRs", "10.0.0.0/8"],
+  ]);
+  const local = "ip-masq-agent: local traffic is not subject to MASQUERADE";
+  assertEquals(rulesOf(table), [
+    'postrouting fib daddr type local return comment "ip-masq-agent: traffic to this host itself is not subject to MASQUERADE"',
+    'postrouting ip daddr @masqueradeCIDRs counter name masqueradeCIDRs goto translate comment "ip-masq-agent: specific outbound traffic is subject to MASQUERADE"',
+    `postrouting ip daddr @linkLocal counter name linkLocal return comment "${local}"`,
+    `postrouting ip daddr @nonMasqueradeCIDRs counter name nonMasqueradeCIDRs return comment "${local}"`,
+    'postrouting counter name outbound goto translate comment "ip-masq-agent: outbound traffic is subject to MASQUERADE (must be last in chain)"',
+    'translate masquerade fully-random comment "ip-masq-agent: the source becomes this host\'s address"',
+  ]);
+});
+
+Deno.test("buildNftTable() writes no set and no rule for what the config leaves out", () => {
+  const off = { nonMasqueradeCIDRs: [], masqLinkLocalIPv6: true, masqOutBoundIPv6: false };
+  const table = tableOf(off, "IPv6");
+  assertEquals([table.sets, table.counters], [[], []]);
+  assertEquals(table.rules.filter(({ chain }) => chain === "postrouting").length, 1);
+});
+
+Deno.test("buildNftTable() gives each range of --to-ports its share, for each protocol that has ports", () => {
+  const table = tableOf({}, "IPv6", { randomFully: false, toPorts: "1024-29999,32768-65535,80-80" });
+  const translate = rulesOf(table).filter((rule) => rule.startsWith("translate "));
+  const texts = translate.map((rule) => rule.replace(/^translate /, "").replace(/ comment .*/, ""));
+  assertEquals(texts, [
+    ...["tcp", "udp", "sctp"].flatMap((protocol) => [
+      `meta l4proto ${protocol} numgen random mod 61745 < 28976 masquerade to :1024-29999`,
+      `meta l4proto ${protocol} numgen random mod 32769 < 32768 masquerade to :32768-65535`,
+      `meta l4proto ${protocol} masquerade to :80`,
+    ]),
+    "masquerade",
+  ]);
+});
+
+Deno.test("an entry inside of another stays visible in the text and is no element", () => {
+  const table = tableOf({ nonMasqueradeCIDRs: ["10.1.0.0/16", "10.0.0.0/8", "10.0.0.0/8", "11.0.0.0/8"] });
+  assertEquals(table.sets.at(-1)!.elements.map(({ text }) => text), ["10.0.0.0/8", "11.0.0.0/8"]);
+  const lines = formatDefinition(table).split("\n").filter((line) => /\t1[01]\.|# 10/.test(line));
+  assertEquals(lines.map((line) => line.trim()), [
+    "# 10.1.0.0/16 lies inside 10.0.0.0/8",
+    "10.0.0.0/8,",
+    "# 10.0.0.0/8 lies inside 10.0.0.0/8",
+    "11.0.0.0/8,",
+  ]);
+});
+
+Deno.test("formatChange() never adds a rule to rules that stand", () => {
+  const table = tableOf({});
+  const add =
+    'add table ip ip-masq-agent { comment "ip-masq-agent: decides which traffic leaves with the address of this host"; }';
+  const head = (text: string) =>
+    text.slice(0, text.indexOf("\ntable ip ip-masq-agent {")).trimEnd().split("\n");
+  assertEquals(head(formatChange(table, { kind: "create" })), [
+    add,
+    "flush table ip ip-masq-agent",
+  ]);
+  const update = { kind: "update", removeSets: ["linkLocal"], removeCounters: ["masqueradeCIDRs"] } as const;
+  assertEquals(head(formatChange(table, update)), [
+    add,
+    "flush table ip ip-masq-agent",
+    "delete set ip ip-masq-agent linkLocal",
+    "delete counter ip ip-masq-agent masqueradeCIDRs",
+  ]);
+  assertEquals(head(formatChange(table, { kind: "replace" })), [
+    add,
+    "delete table ip ip-masq-agent",
+  ]);
+  assertEquals(formatRemoval({ family: "IPv6" }), "delete table ip6 ip-masq-agent\n");
+});
+
+/** Walks through the base chain as the kernel does. */
+function verdictOf(table: NftTable, destination: IpAddress): Target {
+  for (const { chain, text } of table.rules) {
+    if (chain !== "postrouting" || text.startsWith("fib ")) continue;
+    const [, name] = /daddr @(\w+)/.exec(text) ?? [];
+    const set = table.sets.find((it) => it.name === name);
+    const matches = name === undefined ||
+      set!.elements.some((element) => cidrContainsAddress(element, destination));
+    if (matches) return / goto translate /.test(text) ? "MASQUERADE" : "RETURN";
+  }
+  return "RETURN";
+}
+
+Deno.test("for every config and address, the table decides as the ruleset does", () => {
+  // A small part of the address space, so that entries contain, touch and repeat each other.
+  const cidr = fc.tuple(fc.nat(63), fc.integer({ min: 24, max: 32 })).map(([low, length]) => {
+    const host = 32 - length;
+    const address = ((0x0a000000 | low << 2) >>> host << host) >>> 0;
+    const four = [24, 16, 8, 0].map((shift) => address >>> shift & 255).join(".");
+    return [`${four}/${length}`, `fd00::${(address & 0xffff).toString(16)}/${96 + length}`];
+  });
+  const cidrs = fc.array(cidr, { maxLength: 12 }).map((all) => all.flat());
+  const everything = fc.boolean().map((is) => is ? ["0.0.0.0/0", "::/0"] : []);
+  fc.assert(
+    fc.property(
+      cidrs,
+      fc.tuple(cidrs, everything).map((all) => all.flat()),
+      fc.boolean(),
+      fc.boolean(),
+      fc.nat(300),
+      fc.constantFrom("IPv4" as const, "IPv6" as const),
+      (masqueradeCIDRs, nonMasqueradeCIDRs, link, outbound, low, family) => {
+        const config = configOf({
+          masqueradeCIDRs,
+          nonMasqueradeCIDRs,
+          masqLinkLocal: link,
+          masqOutBound: outbound,
+          masqOutBoundIPv6: outbound,
+        });
+        const ruleset = buildRuleset(family, config, { randomFully: true, toPorts: [] });
+        const table = buildNftTable(ruleset);
+        const first = parseCidr(family === "IPv4" ? "10.0.0.0/8" : "fd00::/8").address;
+        const destination = { family, value: first + BigInt(low) };
+        assertEquals(verdictOf(table, destination), decide(ruleset, destination).target);
+        for (const { elements } of table.sets) {
+          for (const [index, element] of elements.entries()) {
+            const before = elements[index - 1];
+            assert(
+              before === undefined ||
+                !cidrContainsAddress(before, { family, value: element.address }) &&
+                  before.address < element.address,
+            );
+          }
+        }
+      },
+    ),
+  );
+});

@@ -1,0 +1,149 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { BackendError, BackendMissingError } from "../../../lib/backends/backend.ts";
+import { buildNftTable } from "../../../lib/backends/nftables/nft_table.ts";
+import { NftablesBackend } from "../../../lib/backends/nftables/nftables_backend.ts";
+import { buildRuleset } from "../../../lib/rules/ruleset.ts";
+import type { Command } from "../../../lib/system/command_runner.ts";
+import { FakeCommandRunner, type Reply } from "../../fakes/command_runner.ts";
+import { configOf } from "../../fakes/config.ts";
+import { formatListing, type ListingItem, listingItems } from "../../fakes/nft_listing.ts";
+
+const RULESET = buildRuleset("IPv4", configOf({}), { randomFully: true, toPorts: [] });
+const ITEMS = listingItems(buildNftTable(RULESET));
+const ABSENT: Reply = { code: 1, stderr: "Error: No such file or directory\nlist table ip ip-masq-agent\n" };
+
+/** A backend whose nft lists what `items` has, nothing where undefined; the test may change it. */
+function scripted(items: readonly ListingItem[] | undefined, writing: Reply = {}) {
+  const kernel = { items, writing };
+  const runner = new FakeCommandRunner(({ args }) => {
+    if (args.includes("-f")) return kernel.writing;
+    return kernel.items === undefined ? ABSENT : { stdout: formatListing(kernel.items) };
+  });
+  return { kernel, commands: runner.commands, backend: new NftablesBackend("IPv4", runner) };
+}
+
+const argv = ({ name, args }: Command) => [name, ...args].join(" ");
+
+Deno.test("NftablesBackend reads with one command and writes with one", async () => {
+  const { backend, commands, kernel } = scripted(undefined);
+  const plan = await backend.plan(RULESET);
+  assertEquals([plan.fresh, plan.drift.length, plan.standing], [true, 1, []]);
+  await backend.apply(plan);
+  kernel.items = ITEMS;
+  assertEquals((await backend.plan(RULESET)).drift, []);
+  assertEquals(commands.map(argv), [
+    "nft -j list table ip ip-masq-agent",
+    "nft -f -",
+    "nft -j list table ip ip-masq-agent",
+  ]);
+  assertEquals(commands[1]!.input, plan.transaction);
+  assertEquals(backend.describe(), "nftables v1.0.6, table ip ip-masq-agent");
+});
+
+Deno.test("NftablesBackend sees a difference also in what it found good before", async () => {
+  const { backend, kernel } = scripted(ITEMS);
+  assertEquals((await backend.plan(RULESET)).drift, []);
+  assertEquals((await backend.plan(RULESET)).drift, []);
+  kernel.items = ITEMS.filter((it) => it.rule?.chain !== "translate");
+  const { drift, fresh } = await backend.plan(RULESET);
+  assertEquals([drift.map(({ detail }) => detail), fresh], [["chain translate is empty"], false]);
+});
+
+Deno.test("NftablesBackend reads its family's table", async () => {
+  const runner = new FakeCommandRunner(({ args }) => args.includes("-f") ? {} : ABSENT);
+  const backend = new NftablesBackend("IPv6", runner);
+  await backend.apply(await backend.plan({ ...RULESET, family: "IPv6" }));
+  assertEquals(argv(runner.commands[0]!), "nft -j list table ip6 ip-masq-agent");
+  assertStringIncludes(runner.commands[1]!.input!, "table ip6 ip-masq-agent {");
+});
+
+Deno.test("NftablesBackend writes rules that nft spells otherwise once more, and then knows the spelling", async () => {
+  const respelled = structuredClone(ITEMS);
+  for (const { rule } of respelled) rule?.expr.push({ "unheard-of": null });
+  const { backend, kernel } = scripted(respelled);
+  const first = await backend.plan(RULESET);
+  assertEquals(first.drift.length, 1);
+  await backend.apply(first);
+  assertEquals((await backend.plan(RULESET)).drift, []);
+  kernel.items = respelled.slice(0, -1);
+  assertEquals((await backend.plan(RULESET)).drift.length, 1);
+  kernel.items = structuredClone(respelled);
+  kernel.items.at(-1)!.rule.expr = [];
+  assertEquals((await backend.plan(RULESET)).drift.length, 1);
+});
+
+Deno.test("NftablesBackend plans the removal of its table, reading no elements", async () => {
+  const { backend, commands, kernel } = scripted(ITEMS);
+  const plan = await backend.planRemoval();
+  assertEquals([plan.transaction, plan.standing], ["delete table ip ip-masq-agent\n", [
+    "table ip ip-masq-agent",
+  ]]);
+  kernel.items = undefined;
+  assertEquals((await backend.planRemoval()).transaction, "");
+  assertEquals(commands.map(argv), new Array(2).fill("nft -t -j list table ip ip-masq-agent"));
+});
+
+Deno.test("NftablesBackend sums the counters of the lists by verdict, reading no elements", async () => {
+  const items = structuredClone(ITEMS);
+  for (const { counter } of items) {
+    if (counter) [counter.packets, counter.bytes] = [counter.name.length, 100];
+  }
+  const { backend, commands, kernel } = scripted(items);
+  assertEquals(await backend.readCounters(), {
+    MASQUERADE: { packets: "outbound".length, bytes: 100 },
+    RETURN: { packets: "linkLocal".length + "nonMasqueradeCIDRs".length, bytes: 200 },
+  });
+  kernel.items = undefined;
+  const none = { packets: 0, bytes: 0 };
+  assertEquals(await backend.readCounters(), { MASQUERADE: none, RETURN: none });
+  assertEquals(commands.map(argv), new Array(2).fill("nft -t -j list table ip ip-masq-agent"));
+});
+
+Deno.test("NftablesBackend says what failed, where, and what to do", async (t) => {
+  const input = "table ip ip-masq-agent {";
+  const cases: [name: string, reading: Reply, writing: Reply, message: string][] = [
+    [
+      "the kernel refuses a line",
+      ABSENT,
+      { code: 1, stderr: "/dev/stdin:3:7-9: Error: syntax error, unexpected all\nexcerpt\n  ^^^\n" },
+      `nft cannot write the rules: exit code 1: /dev/stdin:3:7-9: Error: syntax error, unexpected all: line 3 was: ${input}`,
+    ],
+    [
+      "a capability is missing",
+      { code: 1, stderr: "Error: Could not process rule: Operation not permitted (you must be root)\n" },
+      {},
+      "run the agent as root, or with the capability NET_ADMIN",
+    ],
+    [
+      "the kernel has no nf_tables",
+      { code: 1, stderr: "Error: cache initialization failed: Protocol not supported\n" },
+      {},
+      "load the kernel's nf_tables",
+    ],
+    [
+      "nft has no JSON",
+      { code: 1, stderr: "Error: JSON support not compiled-in\n" },
+      {},
+      "nft with JSON support",
+    ],
+    ["nft prints nonsense", { stdout: "hello" }, {}, "nft -j printed what can't be read"],
+    ["nft can't be run", new Error("Cannot run it"), {}, "Cannot run it"],
+  ];
+  for (const [name, reading, writing, message] of cases) {
+    await t.step(name, async () => {
+      const runner = new FakeCommandRunner(({ args }) => args.includes("-f") ? writing : reading);
+      const backend = new NftablesBackend("IPv4", runner);
+      await assertRejects(
+        async () => await backend.apply(await backend.plan(RULESET)),
+        BackendError,
+        message,
+      );
+    });
+  }
+});
+
+Deno.test("a backend whose command is not installed says so with an error of its own", async () => {
+  const missing = Object.assign(new Error("Cannot find nft"), { name: "CommandNotFoundError" });
+  const backend = new NftablesBackend("IPv4", new FakeCommandRunner(() => missing));
+  await assertRejects(() => backend.planRemoval(), BackendMissingError, "Cannot find nft");
+});

@@ -1,0 +1,165 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { BackendError } from "../../lib/backends/backend.ts";
+import { detectBackend } from "../../lib/backends/probe.ts";
+import { parseChainName } from "../../lib/config/chain_name.ts";
+import { FakeCommandRunner, type Reply } from "../fakes/command_runner.ts";
+
+const CHAIN = parseChainName("MASQ");
+const MISSING = Object.assign(new Error("Cannot find it"), { name: "CommandNotFoundError" });
+const UNCOMMITTED = "iptables-nft-restore: COMMIT expected at line 8\n";
+const LEGACY_TABLES = "# Warning: iptables-legacy tables present, use iptables-legacy to see them\n";
+
+/** What each command of a host answers; one that is left out is not installed. */
+interface Host {
+  /** `iptables-nft-restore`: the first look, and the listing of all rules. */
+  readonly nft?: Reply;
+  readonly nftRules?: string;
+  readonly legacy?: Reply;
+  readonly legacySave?: string;
+  readonly plain?: Reply;
+  readonly version?: string;
+  readonly check?: Reply;
+}
+
+async function detectOn(host: Host): Promise<{ backend: string; reason: string; commands: string[] }> {
+  const commands: string[] = [];
+  const runner = new FakeCommandRunner(({ name, args, input }) => {
+    const reply = replyOf(name, args, input);
+    if (reply !== MISSING) commands.push([name, ...args].join(" "));
+    if (input?.includes("IP-MASQ-PROBE")) {
+      assertEquals(input.split("\n").at(-2)?.slice(0, 3), "-A ", "not committed");
+    }
+    return reply;
+  });
+  const replyOf = (name: string, args: readonly string[], input?: string): Reply => {
+    const listsAll = input?.includes("*filter");
+    switch (name) {
+      case "iptables-nft-restore":
+        return listsAll ? { stdout: host.nftRules ?? "" } : host.nft ?? MISSING;
+      case "iptables-legacy-restore":
+        return host.legacy ?? MISSING;
+      case "iptables-legacy-save":
+        return host.legacySave === undefined ? MISSING : { stdout: host.legacySave };
+      case "iptables-restore":
+        if (args[0] !== "--version") return host.plain ?? MISSING;
+        return host.version === undefined ? MISSING : { stdout: host.version };
+      default:
+        return host.check ?? MISSING;
+    }
+  };
+  return { ...await detectBackend(runner, CHAIN), commands };
+}
+
+const NFT = "iptables-nft-restore --noflush -w 5";
+
+Deno.test("detectBackend() finds what suits the host, with few processes", async (t) => {
+  const works = { code: 1, stderr: UNCOMMITTED };
+  const cases: [name: string, host: Host, backend: string, commands: string[]][] = [
+    [
+      "a node whose kubelet uses nft: one process",
+      {
+        nft: { ...works, stdout: "-P INPUT ACCEPT\n-N KUBE-IPTABLES-HINT\n" },
+      },
+      "iptables-nft",
+      [NFT],
+    ],
+    [
+      "a node whose kubelet uses legacy",
+      {
+        nft: { code: 1, stderr: LEGACY_TABLES + UNCOMMITTED },
+        legacySave: "*mangle\n:INPUT ACCEPT [0:0]\n:KUBE-KUBELET-CANARY - [0:0]\nCOMMIT\n",
+      },
+      "iptables-legacy",
+      [NFT, "iptables-legacy-save"],
+    ],
+    ["rules of others in nft", { nft: { ...works, stdout: "-A POSTROUTING -j CNI\n" } }, "iptables-nft", [
+      NFT,
+    ]],
+    [
+      "our own rules say nothing: four processes",
+      {
+        nft: { code: 1, stderr: LEGACY_TABLES + UNCOMMITTED, stdout: "-A POSTROUTING -m comment -j MASQ\n" },
+        nftRules: "-A POSTROUTING -j MASQ\n-A MASQ -j MASQUERADE\n",
+        legacySave: "*nat\n:MASQ - [0:0]\nCOMMIT\n",
+        version: "iptables-restore v1.8.9 (legacy)",
+      },
+      "iptables-legacy",
+      [NFT, "iptables-legacy-save", NFT, "iptables-restore --version"],
+    ],
+    [
+      "more rules in legacy",
+      {
+        nft: { code: 1, stderr: LEGACY_TABLES + UNCOMMITTED },
+        nftRules: "-A FORWARD -j ACCEPT\n",
+        legacySave: "-A FORWARD -j ACCEPT\n-A INPUT -j DROP\n",
+      },
+      "iptables-legacy",
+      [NFT, "iptables-legacy-save", NFT],
+    ],
+    [
+      "only an old iptables",
+      { plain: { code: 1, stderr: "iptables-restore: COMMIT expected at line 4\n" } },
+      "iptables",
+      [
+        "iptables-restore --noflush -w 5",
+      ],
+    ],
+    [
+      "somebody holds the lock",
+      {
+        legacy: { code: 4, stderr: "Another app is currently holding the xtables lock" },
+      },
+      "iptables-legacy",
+      ["iptables-legacy-restore --noflush -w 5"],
+    ],
+    ["no iptables", { check: {} }, "nftables", ["nft -c -f -"]],
+    [
+      "iptables without its kernel modules",
+      {
+        nft: {
+          code: 1,
+          stderr:
+            `Warning: Extension addrtype revision 0 not supported, missing kernel module?\n${UNCOMMITTED}`,
+        },
+        check: {},
+      },
+      "nftables",
+      [NFT, "nft -c -f -"],
+    ],
+    [
+      "iptables without a nat table",
+      {
+        nft: { code: 1, stderr: "iptables-nft-restore: Failed to initialize nft: Protocol not supported\n" },
+        legacy: { code: 3, stderr: "iptables-restore: line 1 failed\n" },
+        check: {},
+      },
+      "nftables",
+      [NFT, "iptables-legacy-restore --noflush -w 5", "nft -c -f -"],
+    ],
+  ];
+  for (const [name, host, backend, commands] of cases) {
+    await t.step(name, async () => {
+      const found = await detectOn(host);
+      assertEquals([found.backend, found.commands], [backend, commands]);
+    });
+  }
+});
+
+Deno.test("detectBackend() gives the tools' own words as the reason", async () => {
+  const { reason } = await detectOn({
+    legacy: { code: 3, stderr: "iptables-restore: line 1 failed\n" },
+    check: {},
+  });
+  assertEquals(
+    reason,
+    "iptables-nft is not installed; iptables-legacy cannot work: iptables-restore: line 1 failed: *nat",
+  );
+});
+
+Deno.test("detectBackend() says what was tried where nothing works", async () => {
+  await assertRejects(
+    () => detectOn({ check: { code: 1, stderr: "Error: Could not process rule: Not supported\nmore\n" } }),
+    BackendError,
+    "No backend works here: iptables is not installed; nftables cannot work: Error: Could not process rule: Not supported: install",
+  );
+});
