@@ -9,6 +9,7 @@ import type { ConfigWatcher } from "../system/config_watcher.ts";
 import type { Logger } from "../system/logger.ts";
 import { ConfigKeeper } from "./config_keeper.ts";
 import { FamilyAgent } from "./family_agent.ts";
+import type { Handover } from "./handover.ts";
 import { Hints } from "./hints.ts";
 
 /** What an agent is made of. */
@@ -22,13 +23,15 @@ export interface AgentParts {
   readonly logger: Logger;
   readonly configOptions: ConfigOptions;
   readonly masquerade: MasqueradeOptions;
+  /** Removes what other backends left, once the rules of `backends` stand. None where there can be nothing. */
+  readonly handover?: Pick<Handover, "finish">;
 }
 
 /** How one round of reading the config and syncing all families ended. */
 export interface CycleResult {
   /** False where the config is bad or can't be read. */
   readonly configIsGood: boolean;
-  /** How many families could not be synced. */
+  /** How many families could not be synced, or still have rules of another backend. */
   readonly failures: number;
 }
 
@@ -112,7 +115,11 @@ export class Agent {
 
   async #syncAll(): Promise<CycleResult> {
     const results = await Promise.all(
-      this.families.map((family) => family.ruleset === undefined || family.sync(family.ruleset)),
+      this.families.map(async (family) => {
+        if (family.ruleset === undefined) return true;
+        return await family.sync(family.ruleset) &&
+          await this.#parts.handover?.finish(family.backend) !== false;
+      }),
     );
     const failures = results.filter((succeeded) => !succeeded).length;
     const failed = failures > 0 || this.config.config === undefined;

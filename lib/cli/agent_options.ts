@@ -1,4 +1,5 @@
 /** argv -> what the agent is to do. */
+import { type BackendChoice, parseBackendChoice } from "../backends/backend_name.ts";
 import { COMMANDS } from "./command_definitions.ts";
 import { FLAGS } from "./flag_definitions.ts";
 import { FlagValues, parseInputPath, readRuleOptions, type RuleOptions } from "./flag_values.ts";
@@ -6,6 +7,7 @@ import { parseGoBoolean, parseGoFlags, UsageError } from "./go_flags.ts";
 
 /** Everything that the command line says. */
 export interface AgentOptions extends RuleOptions {
+  readonly backend: BackendChoice;
   readonly once: boolean;
   /** Print what one sync would change, and write nothing. */
   readonly dryRun: boolean;
@@ -33,6 +35,7 @@ export function parseAgentOptions(args: readonly string[]): AgentOptions {
   if (word !== undefined && !showHelp) throw unexpectedWord(word, args);
   return {
     ...readRuleOptions(flags, parseConfigPath),
+    backend: flags.parsed("backend", parseBackendChoice),
     once: flags.boolean("once"),
     dryRun: flags.boolean("dry-run"),
     verbosity: Number(flags.text("v")),

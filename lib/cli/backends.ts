@@ -1,6 +1,9 @@
 /** Flags -> the backends that do what they say. */
+import { AutoBackend, createChooser } from "../backends/auto_backend.ts";
 import type { Backend } from "../backends/backend.ts";
-import { IptablesBackend } from "../backends/iptables/iptables_backend.ts";
+import type { BackendChoice, BackendName } from "../backends/backend_name.ts";
+import { createBackend } from "../backends/create_backend.ts";
+import { detectBackend } from "../backends/probe.ts";
 import type { IpFamily } from "../config/ip_address.ts";
 import type { CommandRunner } from "../system/command_runner.ts";
 import type { RuleOptions } from "./flag_values.ts";
@@ -10,7 +13,26 @@ export function familiesOf({ enableIpv6 }: Pick<RuleOptions, "enableIpv6">): rea
   return enableIpv6 ? ["IPv4", "IPv6"] : ["IPv4"];
 }
 
-/** One backend for each family. */
-export function createBackends(options: RuleOptions, runner: CommandRunner): readonly Backend[] {
-  return familiesOf(options).map((family) => new IptablesBackend(family, options.chainName, runner));
+/** What backends are made from. */
+export type BackendOptions = Pick<RuleOptions, "enableIpv6" | "chainName"> & {
+  readonly backend: BackendChoice;
+};
+
+/**
+ * One backend for each family, by the name that `--backend` has or, for auto, that is found when the first of them is
+ * used.
+ *
+ * @param onChoice Told, once, what auto found and why.
+ */
+export function createBackends(
+  options: BackendOptions,
+  runner: CommandRunner,
+  onChoice: (backend: BackendName, reason: string) => void = () => {},
+): readonly Backend[] {
+  const { backend, chainName } = options;
+  const families = familiesOf(options);
+  const create = (name: BackendName, family: IpFamily) => createBackend(name, family, chainName, runner);
+  if (backend !== "auto") return families.map((family) => create(backend, family));
+  const choose = createChooser(() => detectBackend(runner, chainName), onChoice);
+  return families.map((family) => new AutoBackend(family, choose, (name) => create(name, family)));
 }

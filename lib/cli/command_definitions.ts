@@ -68,7 +68,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       "ip-masq-agent render -o table",
       "ip-masq-agent render --config-path=- --to-ports=1024-29999 <config.yaml",
     ],
-    flags: [output("iptables", "iptables, table or json"), ...RULE_FLAGS],
+    flags: [output("iptables", "iptables, nft, table or json"), ...RULE_FLAGS],
     exitCodes: "0 done, 2 the config or the usage is bad",
     load: async () => (await import("./commands/render.ts")).render,
   },
@@ -95,14 +95,14 @@ export const COMMANDS: readonly CommandDefinition[] = [
       "Prints what a sync would change in the kernel, and changes nothing. Warns of rules of others that masquerade before ours are reached.",
     operands: "",
     examples: ["ip-masq-agent diff --enable-ipv6", "ip-masq-agent diff --config-path=- <config.yaml"],
-    flags: RULE_FLAGS,
+    flags: [...shared("backend").slice(0, 1), ...RULE_FLAGS],
     exitCodes: "0 nothing differs, 1 something does, 2 it can't tell",
     load: async () => (await import("./commands/diff.ts")).diff,
   },
   {
     name: "cleanup",
     summary:
-      "Removes our chain and the jump to it: both families, every iptables, also chains of an earlier --masq-chain. Stop the agent first: it would put them back.",
+      "Removes our rules: both families, every iptables, nftables, also chains of an earlier --masq-chain. Stop the agent first: it would put them back.",
     operands: "",
     examples: ["ip-masq-agent cleanup --dry-run", "ip-masq-agent cleanup --masq-chain=MY-CHAIN"],
     flags: [

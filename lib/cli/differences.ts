@@ -6,7 +6,7 @@ import { readNatTable } from "../backends/iptables/nat_table.ts";
 import { formatProblem } from "../config/problem.ts";
 import { buildRuleset } from "../rules/ruleset.ts";
 import type { ConfigSource } from "../system/config_source.ts";
-import { createBackends } from "./backends.ts";
+import { type BackendOptions, createBackends } from "./backends.ts";
 import type { RuleOptions } from "./flag_values.ts";
 import type { System } from "./system.ts";
 import { colourDiff, unifiedDiff } from "./unified_diff.ts";
@@ -24,7 +24,7 @@ export interface Differences {
  */
 export async function showDifferences(
   source: ConfigSource,
-  options: RuleOptions,
+  options: RuleOptions & BackendOptions,
   system: System,
 ): Promise<Differences> {
   const { config, warnings } = await readConfig(source, options);

@@ -19,6 +19,12 @@ export const FLAGS: readonly FlagDefinition[] = [
     defaultValue: "/etc/config/ip-masq-agent",
     help: "config file, or folder of them",
   },
+  {
+    name: "backend",
+    type: "string",
+    defaultValue: "auto",
+    help: "auto, nftables, iptables, iptables-nft or iptables-legacy",
+  },
   { name: "once", type: "boolean", defaultValue: "false", help: "sync once and exit" },
   {
     name: "dry-run",

@@ -1,5 +1,6 @@
 /** The agent itself: once, or as a daemon. */
 import { Agent } from "../agent/agent.ts";
+import { Handover } from "../agent/handover.ts";
 import { PatientSource } from "../agent/patient_source.ts";
 import type { Logger } from "../system/logger.ts";
 import type { AgentOptions } from "./agent_options.ts";
@@ -19,11 +20,16 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
   const agent = new Agent({
     source: new PatientSource(system.createConfigSource(options.configPath), clock),
     ...(!options.once && { watcher: system.createConfigWatcher(options.configPath) }),
-    backends: createBackends(options, runner),
+    backends: createBackends(
+      options,
+      runner,
+      (name, reason) => logger.info(`Backend ${name}: ${reason}`),
+    ),
     clock,
     logger,
     configOptions: options,
     masquerade: options,
+    handover: new Handover({ chainName: options.chainName, runner, logger }),
   });
   if (options.once) {
     const { configIsGood, failures } = await agent.cycle();

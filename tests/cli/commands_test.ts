@@ -56,7 +56,7 @@ Deno.test("run() says what was meant by a wrong command or flag, and exits with 
     [["--enable-ipv6", "diff"], 'Unexpected "diff": write the command first: ip-masq-agent diff [FLAG]...'],
     [["--once", "x"], 'Unexpected "x": the agent takes flags only, see --help'],
     [["diff", "x"], 'Unexpected "x": diff takes flags only, see diff --help'],
-    [["render", "-o", "yaml"], '--output: "yaml" is not known: write one of iptables, table, json'],
+    [["render", "-o", "yaml"], '--output: "yaml" is not known: write one of iptables, nft, table, json'],
     [["render", "--output=jsno"], '--output: "jsno" is not known: did you mean "json"?'],
     [["render", "--strict"], 'Unknown flag "--strict": see --help'],
     [["explain", "--protcol=tcp", "1.1.1.1"], 'Unknown flag "--protcol": did you mean --protocol?'],
@@ -372,8 +372,12 @@ type Reply = NonNullable<Machine["reply"]>;
 
 /** A kernel that has what `-S` lists, in one family. */
 function kernel(listing: string): Reply {
-  return ({ args, input }) =>
-    args.includes("--version")
+  return ({ name, args, input }) =>
+    name === "nft"
+      ? { code: 1, stderr: "Error: No such file or directory\n" }
+      : name.endsWith("-save")
+      ? { code: 1 }
+      : args.includes("--version")
       ? { stdout: "iptables-restore v1.8.9 (nf_tables)\n" }
       : input!.includes("-S")
       ? { stdout: `-P POSTROUTING ACCEPT\n${listing}` }
@@ -382,7 +386,11 @@ function kernel(listing: string): Reply {
 
 Deno.test("diff only reads, in colour where a terminal shows it", async () => {
   for (const useColor of [false, true]) {
-    const { code, out, commands } = await runOn({ reply: kernel(""), useColor }, "diff");
+    const { code, out, commands } = await runOn(
+      { reply: kernel(""), useColor },
+      "diff",
+      "--backend=iptables",
+    );
     assertEquals(code, 1);
     assertEquals(
       commands.filter(({ input }) => input !== undefined && !/^\*nat\n(-S.*\n)+COMMIT\n$/.test(input)),
@@ -399,7 +407,7 @@ Deno.test("diff of families that can't be read exits with 2, and goes on with th
     command.name.startsWith("ip6")
       ? { code: 3, stderr: "Permission denied (you must be root)" }
       : kernel("")(command);
-  const { code, out, error } = await runOn({ reply }, "diff", "--enable-ipv6");
+  const { code, out, error } = await runOn({ reply }, "diff", "--backend=iptables", "--enable-ipv6");
   assertEquals(code, 2);
   assertMatch(out, /^--- IPv4/);
   assertMatch(
@@ -409,11 +417,15 @@ Deno.test("diff of families that can't be read exits with 2, and goes on with th
 });
 
 Deno.test("--dry-run exits with 0 whether something differs or not, and with 1 where it can't tell", async () => {
-  const differs = await runOn({ reply: kernel("") }, "--dry-run");
+  const differs = await runOn({ reply: kernel("") }, "--backend=iptables", "--dry-run");
   assertEquals([differs.code, differs.out.startsWith("--- IPv4")], [0, true]);
-  const failed = await runOn({
-    reply: () => ({ code: 4, stderr: "Another app is currently holding the xtables lock" }),
-  }, "--dry-run");
+  const failed = await runOn(
+    {
+      reply: () => ({ code: 4, stderr: "Another app is currently holding the xtables lock" }),
+    },
+    "--backend=iptables",
+    "--dry-run",
+  );
   assertEquals([failed.code, failed.out], [1, ""]);
 });
 
@@ -453,6 +465,32 @@ Deno.test("cleanup uses the plain iptables where neither variant has its own nam
   assertEquals(commands.filter(({ name }) => !/nft|legacy/.test(name)), []);
 });
 
+Deno.test("cleanup removes the tables of nftables, also where there is no iptables", async () => {
+  const missing = new Error("Cannot find it");
+  missing.name = "CommandNotFoundError";
+  const reply: Reply = ({ name }) => name === "nft" ? { stdout: '{"nftables": []}' } : missing;
+  const { code, out, commands } = await runOn({ reply }, "cleanup");
+  const lines = ["IPv4", "IPv6"].map((family) => `nftables ${family}: removed table ip-masq-agent\n`);
+  assertEquals([code, out], [0, lines.join("")]);
+  assertEquals(commands.flatMap(({ name, input }) => name === "nft" && input ? [input] : []), [
+    "delete table ip ip-masq-agent\n",
+    "delete table ip6 ip-masq-agent\n",
+  ]);
+});
+
+Deno.test("render -o nft prints a script for nft that may be run again and again", async () => {
+  const { code, out } = await runOn({}, "render", "-o", "nft", "--enable-ipv6");
+  assertEquals(code, 0);
+  assertEquals(out.match(/^(?:add|delete|table) .*?ip6? ip-masq-agent/gm), [
+    "add table ip ip-masq-agent",
+    "delete table ip ip-masq-agent",
+    "table ip ip-masq-agent",
+    "add table ip6 ip-masq-agent",
+    "delete table ip6 ip-masq-agent",
+    "table ip6 ip-masq-agent",
+  ]);
+});
+
 Deno.test("cleanup --dry-run writes nothing", async () => {
   const reply = kernel("-N IP-MASQ-AGENT\n-A POSTROUTING -j IP-MASQ-AGENT\n-A IP-MASQ-AGENT -j MASQUERADE\n");
   const { code, out, commands } = await runOn({ reply }, "cleanup", "--dry-run");
@@ -461,7 +499,7 @@ Deno.test("cleanup --dry-run writes nothing", async () => {
     out.split("\n")[0],
     "iptables-nft IPv4: would remove chain IP-MASQ-AGENT (1 rule) and 1 jump to it",
   );
-  assertEquals(commands.filter(({ input }) => /-[ADFXN] /.test(input!)), []);
+  assertEquals(commands.filter(({ input }) => /-[ADFXN] /.test(input ?? "")), []);
 });
 
 Deno.test("cleanup leaves a chain alone that others lead to, and names their rule", async () => {
@@ -473,5 +511,5 @@ Deno.test("cleanup leaves a chain alone that others lead to, and names their rul
     "ip-masq-agent: iptables-nft IPv4: chain IP-MASQ-AGENT is in use, and nothing of it was removed: " +
       "first remove -A FOREIGN -d 10.0.0.0/8 -j IP-MASQ-AGENT",
   );
-  assertEquals(commands.filter(({ input }) => /-[ADFXN] /.test(input!)), []);
+  assertEquals(commands.filter(({ input }) => /-[ADFXN] /.test(input ?? "")), []);
 });

@@ -7,6 +7,7 @@ import { usage } from "../../lib/cli/usage.ts";
 Deno.test("parseAgentOptions() of nothing gives the defaults", () => {
   assertEquals(parseAgentOptions([]) as unknown, {
     configPath: "/etc/config/ip-masq-agent",
+    backend: "auto",
     once: false,
     dryRun: false,
     enableIpv6: false,
@@ -94,6 +95,10 @@ Deno.test("parseAgentOptions() says in one line what is wrong and what to write"
     [["--log-format=xml"], '--log-format: "xml" is not known: write one of text, json'],
     [["--metrics-bind-address=127.0.0.1:80"], '--metrics-bind-address: "127.0.0.1:80" can\'t be listened on'],
     [["--metrics-bind-address=192.0.2.1:10264"], "write one of 127.0.0.1:10264, [::1]:10264"],
+    [
+      ["--backend=ipvs"],
+      '--backend: "ipvs" is no backend: use auto, iptables, iptables-nft, iptables-legacy, nftables',
+    ],
     [["--config-path="], '--config-path: "" is not an absolute path'],
   ];
   for (const [args, message] of cases) {

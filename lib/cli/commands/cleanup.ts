@@ -1,6 +1,7 @@
 /** `ip-masq-agent cleanup`. */
 import { BackendError } from "../../backends/backend.ts";
 import { iptablesPlaces } from "../../backends/iptables/iptables_leftovers.ts";
+import { nftablesPlaces } from "../../backends/nftables/nftables_leftovers.ts";
 import type { Leftover, LeftoverPlace } from "../../backends/leftovers.ts";
 import { parseChainName } from "../../config/chain_name.ts";
 import type { FlagValues } from "../flag_values.ts";
@@ -10,8 +11,8 @@ import { EXIT, type System } from "../system.ts";
 export async function cleanup(flags: FlagValues, system: System): Promise<number> {
   const chainName = flags.parsed("masq-chain", parseChainName);
   const dryRun = flags.boolean("dry-run");
-  // Another backend's places are to be appended here.
-  const places: readonly LeftoverPlace[] = iptablesPlaces(chainName, system.runner);
+  const { runner } = system;
+  const places: readonly LeftoverPlace[] = [...iptablesPlaces(chainName, runner), ...nftablesPlaces(runner)];
   let [found, failures, present] = [0, 0, 0];
   const attempt = async (place: LeftoverPlace, action: () => Promise<void>) => {
     try {
@@ -54,6 +55,7 @@ function describeRemoval({ name: place }: LeftoverPlace, { name, plan }: Leftove
   const count = (pattern: string) => plan.standing.filter((line) => line.startsWith(pattern)).length;
   const parts: string[] = [];
   if (count(`-N ${name}`) > 0) parts.push(`chain ${name} (${plural(count(`-A ${name} `), "rule")})`);
+  if (count("table ") > 0) parts.push(`table ${name}`);
   const jumps = count("-A POSTROUTING ");
   if (jumps > 0) parts.push(`${plural(jumps, "jump")} to ${parts.length > 0 ? "it" : name}`);
   return `${place}: ${dryRun ? "would remove" : "removed"} ${parts.join(" and ")}`;

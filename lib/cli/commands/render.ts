@@ -2,6 +2,8 @@
 import { readConfig } from "../../agent/read_config.ts";
 import { expandRuleset } from "../../backends/iptables/chain_rule.ts";
 import { formatWriteText } from "../../backends/iptables/restore_text.ts";
+import { buildNftTable } from "../../backends/nftables/nft_table.ts";
+import { formatScript } from "../../backends/nftables/nft_text.ts";
 import { formatPortRanges } from "../../config/port_range.ts";
 import { formatProblem } from "../../config/problem.ts";
 import { buildRuleset, type Ruleset } from "../../rules/ruleset.ts";
@@ -15,9 +17,10 @@ import { formatTable } from "../text_table.ts";
 /** Writes rulesets as text. */
 type Format = (rulesets: readonly Ruleset[], options: RuleOptions) => string;
 
-/** The values of `-o`. A further backend's language is to be added here and in the command's help. */
-const FORMATS: Readonly<Record<"iptables" | "table" | "json", Format>> = {
+/** The values of `-o`. Scripts for nft may be run again and again. */
+const FORMATS: Readonly<Record<"iptables" | "nft" | "table" | "json", Format>> = {
   iptables: formatAsIptables,
+  nft: (rulesets) => rulesets.map((ruleset) => formatScript(buildNftTable(ruleset))).join(""),
   table: formatAsTable,
   json: formatAsJson,
 };
