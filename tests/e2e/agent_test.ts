@@ -8,7 +8,7 @@ const GOOD = 'nonMasqueradeCIDRs: ["10.0.0.0/8"]\n';
 Deno.test("--once installs the rules, says so on standard error, and exits 0", async () => {
   await using sandbox = await Sandbox.create();
   await sandbox.writeConfig(GOOD);
-  const { code, stdout, stderr } = await sandbox.agent("--once");
+  const { code, stdout, stderr } = await sandbox.agent("--once", "--backend=iptables");
   assertEquals([code, stdout], [0, ""]);
   assertMatch(
     stderr,
@@ -47,7 +47,7 @@ Deno.test("--once exits 2 for a config outside of the folders that the program m
 Deno.test("--once without iptables exits 1 and says what to install", async () => {
   await using sandbox = await Sandbox.create();
   await sandbox.sh("rm /etc/alternatives/iptables-restore");
-  const { code, stderr } = await sandbox.agent("--once", "--skip_headers");
+  const { code, stderr } = await sandbox.agent("--once", "--backend=iptables", "--skip_headers");
   assertEquals(code, 1);
   assertEquals(
     stderr,
@@ -58,7 +58,12 @@ Deno.test("--once without iptables exits 1 and says what to install", async () =
 Deno.test("--once syncs IPv4 although IPv6 fails, and exits 1", async () => {
   await using sandbox = await Sandbox.create();
   await sandbox.sh("rm /etc/alternatives/ip6tables-restore");
-  const { code, stderr } = await sandbox.agent("--once", "--skip_headers", "--enable-ipv6");
+  const { code, stderr } = await sandbox.agent(
+    "--once",
+    "--backend=iptables",
+    "--skip_headers",
+    "--enable-ipv6",
+  );
   assertEquals(code, 1);
   assertMatch(stderr, /^IPv6: Cannot find ip6tables-restore/m);
   assertMatch(stderr, /^IPv4: installed 5 rules/m);
@@ -74,7 +79,7 @@ Deno.test("a failed restore shows the tool's message and the line that it stumbl
       'echo "iptables-restore: line 3 failed" >&2; exit 1\n',
   );
   await sandbox.sh("chmod +x /run/restore; ln -sfn /run/restore /etc/alternatives/iptables-restore");
-  const { code, stderr } = await sandbox.agent("--once", "--skip_headers");
+  const { code, stderr } = await sandbox.agent("--once", "--backend=iptables", "--skip_headers");
   assertEquals(code, 1);
   assertMatch(
     stderr,
@@ -108,7 +113,7 @@ mkdir /run/sbin /run/sbin/upper /run/sbin/work
 mount -t overlay overlay -o lowerdir=/usr/sbin,upperdir=/run/sbin/upper,workdir=/run/sbin/work /usr/sbin
 rm -f /usr/sbin/nft /usr/sbin/ip6tables* /usr/sbin/*nft*
 `);
-  const { code, stderr } = await sandbox.agent("--once", "--skip_headers");
+  const { code, stderr } = await sandbox.agent("--once", "--backend=iptables", "--skip_headers");
   assertEquals(code, 0);
   assertMatch(stderr, /^IPv4: installed 5 rules, with \S+ v\S+ \(legacy\)\n$/);
 });

@@ -61,7 +61,7 @@ for (const { name, script, says } of FAULTS) {
     const real = "/usr/sbin/iptables-nft-restore";
     await sandbox.write("/run/fault", `#!/bin/bash\nREAL=${real}\n${script}\n`);
     await sandbox.sh("chmod +x /run/fault; ln -sfn /run/fault /etc/alternatives/iptables-restore");
-    await using daemon = new Daemon(sandbox);
+    await using daemon = new Daemon(sandbox, "--backend=iptables");
     await daemon.line(says);
     assert(!(await sandbox.sh("iptables-save -t nat")).includes("IP-MASQ-AGENT"), "half of it was applied");
     for (const line of daemon.lines) assert(line.length < 3_000, "a line for a person");
@@ -77,7 +77,7 @@ Deno.test("a command that may not be executed is reported", async () => {
   await using sandbox = await Sandbox.create();
   await sandbox.write("/run/fault", "");
   await sandbox.sh("ln -sfn /run/fault /etc/alternatives/iptables-restore");
-  const { code, stderr } = await sandbox.agent("--once", "--skip_headers");
+  const { code, stderr } = await sandbox.agent("--once", "--backend=iptables", "--skip_headers");
   assertEquals(code, 1);
   assertMatch(stderr, /^IPv4: .*[Pp]ermission denied/);
 });
@@ -92,7 +92,7 @@ Deno.test("a failure of one family leaves the other alone: a kernel without IPv6
       "echo \"ip6tables-restore v1.8.9 (legacy): can't initialize ip6tables table 'nat': Table does not exist\" >&2\nexit 3\n",
   );
   await sandbox.sh("chmod +x /run/fault; ln -sfn /run/fault /etc/alternatives/ip6tables-restore");
-  await using daemon = new Daemon(sandbox, "--enable-ipv6");
+  await using daemon = new Daemon(sandbox, "--backend=iptables", "--enable-ipv6");
   await daemon.line(/^IPv6: .*load the kernel's nat table/);
   await daemon.line(/^IPv4: installed/);
   await sandbox.sh("iptables -t nat -F IP-MASQ-AGENT");
@@ -108,7 +108,7 @@ for (const variant of VARIANTS) {
   Deno.test(`a read-only /run stops only what needs the lock file (${variant})`, async () => {
     await using sandbox = await Sandbox.create(variant);
     await sandbox.sh("rm -f /run/xtables.lock; mount -o remount,ro /run");
-    const { code, stderr } = await sandbox.agent("--once", "--skip_headers");
+    const { code, stderr } = await sandbox.agent("--once", "--backend=iptables", "--skip_headers");
     const [expected, says] = READ_ONLY_RUN[variant];
     assertEquals(code, expected, stderr);
     assertMatch(stderr, says);
@@ -118,7 +118,7 @@ for (const variant of VARIANTS) {
 Deno.test("a config that is not a regular file is refused, and healing goes on", async () => {
   await using sandbox = await Sandbox.create();
   await sandbox.writeConfig("resyncInterval: 1s\n");
-  await using daemon = new Daemon(sandbox);
+  await using daemon = new Daemon(sandbox, "--backend=iptables");
   await daemon.line(/^IPv4: installed/);
   await sandbox.sh("rm /etc/config/ip-masq-agent; mkfifo /etc/config/ip-masq-agent");
   await daemon.line(/cannot be read: it is neither a file nor a directory$/);

@@ -46,7 +46,7 @@ Deno.test("as PID 1 of a container the daemon follows SIGHUP and SIGTERM", async
 
 Deno.test("a sync that hangs does not hold up the end", async () => {
   await using sandbox = await Sandbox.create();
-  await using daemon = new Daemon(sandbox);
+  await using daemon = new Daemon(sandbox, "--backend=iptables");
   await daemon.line(/^IPv4: installed/);
   await sandbox.write("/run/hang", "#!/bin/sh\ntrap '' TERM\nexec sleep 20\n");
   await sandbox.sh("chmod +x /run/hang; ln -sfn /run/hang /etc/alternatives/iptables-restore");

@@ -22,7 +22,7 @@ async function save(sandbox: Sandbox, command = "iptables"): Promise<string[]> {
 }
 
 async function once(sandbox: Sandbox, ...flags: string[]): Promise<string> {
-  const { code, stderr } = await sandbox.agent("--once", ...flags);
+  const { code, stderr } = await sandbox.agent("--once", "--backend=iptables", ...flags);
   assertEquals(code, 0, stderr);
   return stderr;
 }

@@ -63,6 +63,11 @@ ip route add default via ${ADDRESSES.IPv4.outside}
 ip -6 route add default via ${ADDRESSES.IPv6.outside}
 `;
 
+/** Makes the hosts in `sandbox`, with nothing that runs on them. */
+export async function createHosts(sandbox: Sandbox): Promise<void> {
+  await sandbox.sh(SETUP);
+}
+
 /** The hosts, with a server on the outside that tells every client which address it came from. */
 export class Network implements AsyncDisposable {
   readonly #sandbox: Sandbox;
@@ -81,7 +86,7 @@ export class Network implements AsyncDisposable {
     const own = destinations.map((address) =>
       `ip addr add ${address} dev lo${address.includes(":") ? " nodad" : ""}`
     );
-    await sandbox.sh(SETUP);
+    await createHosts(sandbox);
     await sandbox.sh(own.join("\n"), "outside");
     const server = sandbox.spawn(Deno.execPath(), scriptArgs("echo_server.ts", String(PORT)), {
       netns: "outside",
