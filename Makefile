@@ -1,5 +1,5 @@
 # The commands that a person types; the tasks themselves stand in deno.json.
-.PHONY: run test fuzz check build fmt setup clean
+.PHONY: run test fuzz bench-flows check build fmt setup clean
 
 DENO := tools/deno
 SOURCES := main.ts deno.json $(shell find lib -name '*.ts')
@@ -17,6 +17,11 @@ test: dist/ip-masq-agent
 # A million random configs, always the same ones: FUZZ="COUNT SEED" for others.
 fuzz: setup
 	@$(DENO) task --quiet fuzz $(FUZZ)
+
+# What a new connection costs with each backend, and what 100,000 CIDRs cost the agent.
+bench-flows: dist/ip-masq-agent
+	@tools/packages
+	@$(DENO) task --quiet bench:flows
 
 # Format, lint and types, changing nothing.
 check: setup
