@@ -51,8 +51,10 @@ function hint(code: number, stderr: string): string {
   if (code === 4 && /lock/i.test(stderr)) {
     return ": another program holds the xtables lock; this is tried again";
   }
-  if (/table does not exist|can't initialize/i.test(stderr)) {
-    return ": load the kernel's nat table (modprobe iptable_nat or ip6table_nat)";
+  // Without its capabilities the legacy variant says only that there is no table.
+  if (/table does not exist|can't initialize|unable to initialize/i.test(stderr)) {
+    return ": load the kernel's nat table (modprobe iptable_nat or ip6table_nat), and give the agent the " +
+      "capabilities NET_ADMIN and NET_RAW";
   }
   return "";
 }
