@@ -8,6 +8,7 @@ import denoJson from "./deno.json" with { type: "json" };
 import { run } from "./lib/cli/run.ts";
 import type { System } from "./lib/cli/system.ts";
 import { LARGEST_CONFIG } from "./lib/config/decode.ts";
+import { readBuildCommit } from "./lib/system/build_commit.ts";
 import { systemClock } from "./lib/system/clock.ts";
 import { ChildProcessRunner } from "./lib/system/command_runner.ts";
 import { FileConfigSource, StdinConfigSource } from "./lib/system/config_source.ts";
@@ -35,7 +36,7 @@ const printError = (text: string) => print(Deno.stderr, text);
 const system: System = {
   clock: systemClock,
   runner: new ChildProcessRunner(),
-  version: denoJson.version,
+  build: { version: denoJson.version, commit: readBuildCommit(), deno: Deno.version.deno },
   useColor: !Deno.noColor && Deno.stdout.isTerminal(),
   createConfigSource: (path) =>
     path === "-" ? new StdinConfigSource(LARGEST_CONFIG) : new FileConfigSource(path, LARGEST_CONFIG),

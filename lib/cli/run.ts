@@ -9,6 +9,7 @@ import { parseGoFlags, UsageError } from "./go_flags.ts";
 import { runAgent } from "./run_agent.ts";
 import { EXIT, type System } from "./system.ts";
 import { commandUsage, usage } from "./usage.ts";
+import { describeVersions } from "./version.ts";
 
 /** Runs the program to its end and returns the exit code. */
 export async function run(args: readonly string[], system: System): Promise<number> {
@@ -35,7 +36,7 @@ async function runFlags(args: readonly string[], system: System): Promise<number
     return EXIT.done;
   }
   if (options.showVersion) {
-    system.printOut(`ip-masq-agent ${system.version}\n`);
+    system.printOut(await describeVersions(system.build, system.runner));
     return EXIT.done;
   }
   if (options.metricsHost === undefined || options.once || options.dryRun) system.revokeNetwork();

@@ -36,7 +36,7 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
     return !configIsGood ? EXIT.badInput : failures > 0 ? EXIT.failed : EXIT.done;
   }
   logger.info(
-    `ip-masq-agent ${system.version} started: config ${options.configPath}, ${
+    `ip-masq-agent ${system.build.version} started: config ${options.configPath}, ${
       familiesOf(options).join(" and ")
     }`,
   );
@@ -54,7 +54,7 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
 async function serveMetrics(host: string, agent: Agent, system: System, logger: Logger): Promise<boolean> {
   const { answer } = await import("../agent/endpoints.ts");
   try {
-    const address = system.serveHttp(host, (path) => answer(path, agent, system.clock, system.version));
+    const address = system.serveHttp(host, (path) => answer(path, agent, system.clock, system.build.version));
     logger.info(`Metrics and health at http://${address}/metrics, /healthz and /readyz`);
     return true;
   } catch (error) {

@@ -5,12 +5,13 @@ import type { ConfigSource } from "../system/config_source.ts";
 import type { ConfigWatcher } from "../system/config_watcher.ts";
 import type { Answer } from "../system/http_server.ts";
 import type { Logger, LoggerOptions } from "../system/logger.ts";
+import type { Build } from "./version.ts";
 
 /** What touches the machine comes to a command through this. */
 export interface System {
   readonly clock: Clock;
   readonly runner: CommandRunner;
-  readonly version: string;
+  readonly build: Build;
   /** Whether what is printed on standard output may be coloured: a terminal, and NO_COLOR is not set. */
   readonly useColor: boolean;
   /** `-` is standard input. */

@@ -33,7 +33,7 @@ export async function runOn(machine: Machine, ...args: readonly string[]): Promi
   const system: System = {
     clock: new FakeClock(),
     runner,
-    version: "1.2.3",
+    build: { version: "1.2.3", commit: "0123456789ab", deno: "2.9.6" },
     useColor: machine.useColor ?? false,
     createConfigSource: (path) => ({
       path: path === "-" ? "<stdin>" : path,
