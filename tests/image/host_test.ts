@@ -1,0 +1,145 @@
+/** The agent on a machine with systemd: installed by `make install`, and by cloud-init from the files of a release. */
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { VARIANTS } from "../sandbox/sandbox.ts";
+import { Host } from "./host.ts";
+
+const CHAIN = "iptables -t nat -S IP-MASQ-AGENT";
+
+/** A folder for the length of a test. */
+async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {
+  const path = await Deno.makeTempDir();
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
+
+for (const variant of VARIANTS) {
+  Deno.test(`systemd with iptables-${variant}: the service starts, reloads, restarts and leaves its rules`, async (t) => {
+    await using tree = await temporaryFolder();
+    const { success, stderr } = await new Deno.Command("make", {
+      args: ["--silent", "--old-file=dist/ip-masq-agent", "install", `DESTDIR=${tree.path}`],
+    }).output();
+    assertEquals(success, true, new TextDecoder().decode(stderr));
+    await using host = await Host.boot({ "/install": tree.path });
+    await host.until("systemctl is-active multi-user.target");
+    await host.sh(`
+      cp -a /install/. /
+      update-alternatives --set iptables /usr/sbin/iptables-${variant}
+      update-alternatives --set ip6tables /usr/sbin/ip6tables-${variant}
+      echo IP_MASQ_AGENT_FLAGS=--enable-ipv6 >/etc/default/ip-masq-agent
+      systemctl daemon-reload
+      systemctl enable --now ip-masq-agent
+    `);
+    const pid = async () => (await host.sh("systemctl show --property MainPID --value ip-masq-agent")).trim();
+
+    await t.step("both families have their rules", async () => {
+      assertStringIncludes(
+        await host.until(`${CHAIN} | grep -- '-d 192.168.0.0/16' && ${CHAIN}`),
+        "-j MASQUERADE",
+      );
+      await host.until(`ip6${CHAIN.slice(2)} | grep MASQUERADE`);
+    });
+
+    await t.step("it has the two capabilities and no way to more", async () => {
+      const status = await host.sh(`cat /proc/${await pid()}/status`);
+      assertMatch(status, /^NoNewPrivs:\t1$/m);
+      // CAP_NET_ADMIN is bit 12, CAP_NET_RAW bit 13: linux/capability.h.
+      assertMatch(status, /^CapBnd:\t0000000000003000$/m);
+      assertMatch(status, /^Seccomp:\t2$/m);
+    });
+
+    await t.step("systemctl reload syncs now", async () => {
+      await host.sh(`
+        echo 'nonMasqueradeCIDRs: [10.9.0.0/16]' >/etc/ip-masq-agent/ip-masq-agent.yaml
+        systemctl reload ip-masq-agent
+      `);
+      await host.until(`${CHAIN} | grep -- '-d 10.9.0.0/16'`, 5_000);
+      await host.until("journalctl --unit ip-masq-agent | grep 'Asked to sync now'", 5_000);
+    });
+
+    await t.step("a crash is followed by a restart", async () => {
+      const before = await pid();
+      await host.sh("systemctl kill --signal=KILL ip-masq-agent");
+      await host.until(`[ "$(systemctl show --property MainPID --value ip-masq-agent)" -gt 0 ]`);
+      assertEquals(await pid() === before, false);
+    });
+
+    await t.step("systemctl stop ends it cleanly and leaves the rules", async () => {
+      await host.until("systemctl is-active ip-masq-agent");
+      await host.sh("sleep 1; systemctl stop ip-masq-agent");
+      assertEquals(
+        (await host.sh("systemctl show --property Result --value ip-masq-agent")).trim(),
+        "success",
+      );
+      assertStringIncludes(await host.sh(CHAIN), "-d 10.9.0.0/16");
+    });
+
+    await t.step("bad flags are not tried again", async () => {
+      await host.sh(`
+        echo IP_MASQ_AGENT_FLAGS=--enable-ipv7 >/etc/default/ip-masq-agent
+        systemctl start ip-masq-agent
+      `);
+      await host.until("systemctl is-failed ip-masq-agent");
+      assertEquals((await host.sh("systemctl show --property NRestarts --value ip-masq-agent")).trim(), "0");
+      assertStringIncludes(await host.sh("journalctl --unit ip-masq-agent"), "Unknown flag");
+    });
+  });
+}
+
+/** The files that `make release` wrote. */
+const RELEASE = fromFileUrl(new URL("../../dist/release", import.meta.url));
+
+Deno.test("docs/install.md: the commands for a host with systemd work as written", async () => {
+  const text = await Deno.readTextFile("docs/install.md");
+  const section = text.slice(text.indexOf("## A host with systemd"), text.indexOf("## cloud-init"));
+  const [install, fromClone, afterwards] = [...section.matchAll(/```sh\n([^]*?)```/g)].map((match) =>
+    match[1]!
+  );
+  assertEquals(fromClone, "make install\n");
+  await using host = await Host.boot({ "/release": RELEASE });
+  await host.until("systemctl is-active multi-user.target");
+  await host.sh(`cd /release\n${install}`);
+  await host.until(`${CHAIN} | grep MASQUERADE`);
+  await host.sh(afterwards!);
+  await host.until("systemctl is-active ip-masq-agent");
+});
+
+Deno.test("cloud-init: the example is valid, and a machine that boots with it has the agent", async (t) => {
+  await using seed = await temporaryFolder();
+  const example = await Deno.readTextFile("deploy/cloud-init/user-data.yaml");
+  const archive = /archive=(\S+-linux-amd64\.tar\.gz)/.exec(example)![1]!;
+  const sums = await Deno.readTextFile(`${RELEASE}/SHA256SUMS`);
+  const sum = sums.split("\n").find((line) => line.endsWith(` ${archive}`))!.split(" ")[0]!;
+  // What the example says that its reader has to put in.
+  const userData = example.replace(/from=\S+/, "from=file:///release").replace(
+    "SHA256_OF_THE_AMD64_ARCHIVE",
+    sum,
+  );
+  await Deno.writeTextFile(`${seed.path}/user-data`, userData);
+  await Deno.writeTextFile(`${seed.path}/meta-data`, "instance-id: test\n");
+
+  await using host = await Host.boot({ "/var/lib/cloud/seed/nocloud": seed.path, "/release": RELEASE });
+  await t.step("cloud-init schema", async () => {
+    const said = await host.sh("cloud-init schema --config-file /var/lib/cloud/seed/nocloud/user-data 2>&1");
+    assertMatch(said, /^Valid cloud-config/m);
+  });
+  await t.step("cloud-init runs to its end without an error", async () => {
+    const status = await host.until("cloud-init status --wait --long", 60_000);
+    assertMatch(status, /^status: done$/m);
+    assertMatch(await host.sh("cat /run/apt-get-calls"), /install.* curl iptables nftables/);
+  });
+  await t.step("the rules stood before the service, which runs now and at every boot", async () => {
+    assertMatch(
+      await host.sh("cat /var/log/cloud-init-output.log"),
+      /IPv4: installed 5 rules[^]*IPv6: installed/,
+    );
+    assertEquals(
+      await host.sh("systemctl is-active ip-masq-agent; systemctl is-enabled ip-masq-agent"),
+      "active\nenabled\n",
+    );
+    assertStringIncludes(await host.sh(CHAIN), "-d 192.168.0.0/16");
+    assertStringIncludes(
+      await host.until("journalctl --unit ip-masq-agent | grep 'stand as they should'"),
+      "IPv4",
+    );
+  });
+});
