@@ -63,6 +63,8 @@ for (const variant of VARIANTS) {
     await sandbox.sh(OTHERS);
     await sandbox.writeConfig("nonMasqueradeCIDRs: [10.0.0.0/8]\n");
     const [first, , , last] = await postrouting(sandbox);
+    assertEquals((await sandbox.agent("diff")).code, 1);
+    assertEquals((await postrouting(sandbox)).length, 4);
 
     // Three clients connect to one destination after the other while the agent takes over.
     const connections = Promise.all([1, 2, 3].map(() => network.sourceAddresses(...MANY)));
@@ -99,6 +101,7 @@ for (const variant of VARIANTS) {
     const before = await sandbox.sh("iptables-save -c -t nat | grep ^'\\['");
     assertMatch(before, /^\[[1-9]\d*:\d+\] -A IP-MASQ-AGENT -d 10\.99\.0\.0\/16/m);
 
+    assertEquals((await sandbox.agent("diff")).code, 0);
     const { code, stderr } = await sandbox.agent("--once");
     assertEquals(code, 0, stderr);
     assertMatch(stderr, /IPv4: the rules stand as they should/);
