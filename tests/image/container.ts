@@ -6,7 +6,7 @@
  */
 import { fromFileUrl } from "@std/path";
 import { kustomize } from "../deploy/kustomize.ts";
-import { type Output, type Sandbox, VARIANTS } from "../sandbox/sandbox.ts";
+import type { Output, Sandbox } from "../sandbox/sandbox.ts";
 
 /** The image under test, as `make test-image` built it. */
 export const IMAGE = Deno.env.get("IMAGE") ?? "localhost/ip-masq-agent:test";
@@ -34,8 +34,8 @@ function daemonSetContainer(): ContainerSpec {
 /** How to run the image. */
 export interface ContainerOptions {
   readonly capabilities?: readonly string[];
-  /** Which of the image's tools to write rules with. */
-  readonly variant?: typeof VARIANTS[number];
+  /** `--backend`. */
+  readonly backend?: string;
   /** Further arguments of `podman run`. */
   readonly podman?: readonly string[];
 }
@@ -58,7 +58,7 @@ export function podman(sandbox: Sandbox, ...args: string[]): Promise<Output> {
   return sandbox.run("podman", [...STORE, ...args]);
 }
 
-function runArgs({ capabilities = CAPABILITIES, variant, podman = [] }: ContainerOptions): string[] {
+function runArgs({ capabilities = CAPABILITIES, backend, podman = [] }: ContainerOptions): string[] {
   return [
     ...STORE,
     "run",
@@ -72,24 +72,11 @@ function runArgs({ capabilities = CAPABILITIES, variant, podman = [] }: Containe
     ...LIMITS,
     `--memory=${DAEMON_SET.resources.limits.memory.replace("Mi", "m")}`,
     "--volume=/run/xtables.lock:/run/xtables.lock",
-    ...(variant === undefined ? [] : [`--volume=/run/variant/${variant}:/usr/local/sbin:ro`]),
     ...podman,
     IMAGE,
     ...DAEMON_SET.args,
+    ...(backend === undefined ? [] : [`--backend=${backend}`]),
   ];
-}
-
-/** What the host of a DaemonSet has: the lock of iptables, and here for each variant a folder that makes it the default. */
-async function prepareHost(sandbox: Sandbox): Promise<void> {
-  await sandbox.sh([
-    "touch /run/xtables.lock",
-    ...VARIANTS.flatMap((variant) => [
-      `mkdir -p /run/variant/${variant}`,
-      ...["iptables", "ip6tables"].map((name) =>
-        `ln -sfn /usr/sbin/xtables-${variant}-multi /run/variant/${variant}/${name}-restore`
-      ),
-    ]),
-  ].join("\n"));
 }
 
 /** Runs the agent's container to its end. */
@@ -98,7 +85,7 @@ export async function runContainer(
   options: ContainerOptions,
   ...args: string[]
 ): Promise<Output> {
-  await prepareHost(sandbox);
+  await sandbox.sh("touch /run/xtables.lock");
   return await sandbox.run("podman", [...runArgs(options), ...args]);
 }
 
@@ -124,7 +111,7 @@ export class RunningContainer implements AsyncDisposable {
     options: ContainerOptions,
     ...args: string[]
   ): Promise<RunningContainer> {
-    await prepareHost(sandbox);
+    await sandbox.sh("touch /run/xtables.lock");
     const podman = [...(options.podman ?? []), "--name=agent"];
     const process = sandbox.spawn("podman", [...runArgs({ ...options, podman }), ...args]);
     await process.stdin.close();
