@@ -1,5 +1,5 @@
 # The commands that a person types; the tasks themselves stand in deno.json.
-.PHONY: run test fuzz bench-flows check build install image test-image manifests release fmt setup clean
+.PHONY: run test fuzz bench bench-flows check build install image test-image manifests release fmt setup clean
 
 VERSION = $(shell node -p 'require("./deno.json").version')
 
@@ -19,6 +19,11 @@ test: dist/ip-masq-agent
 # A million random configs, always the same ones: FUZZ="COUNT SEED" for others.
 fuzz: setup
 	@$(DENO) task --quiet fuzz $(FUZZ)
+
+# What the agent costs: a check, the start, a reload, memory. PEER=/path/to/agent measures another one beside it.
+bench: dist/ip-masq-agent
+	@tools/packages
+	@$(DENO) task --quiet bench
 
 # What a new connection costs with each backend, and what 100,000 CIDRs cost the agent.
 bench-flows: dist/ip-masq-agent

@@ -12,13 +12,15 @@ export interface Chart {
   readonly title: string;
   readonly series: readonly string[];
   readonly groups: readonly Group[];
+  /** How a value is written above its bar. */
+  readonly formatValue: (value: number) => string;
 }
 
 const COLOURS = ["#d95f02", "#7570b3", "#1b9e77"];
 const SIZE = { width: 760, height: 380, left: 20, top: 70, bottom: 40 } as const;
 
 /** Draws vertical bars with their values above them. */
-export function formatChart({ title, series, groups }: Chart): string {
+export function formatChart({ title, series, groups, formatValue }: Chart): string {
   const highest = Math.max(...groups.flatMap(({ values }) => values));
   const plotHeight = SIZE.height - SIZE.top - SIZE.bottom;
   const groupWidth = (SIZE.width - 2 * SIZE.left) / groups.length;
@@ -34,7 +36,7 @@ export function formatChart({ title, series, groups }: Chart): string {
         (barWidth - 4).toFixed(1)
       }" ` +
         `height="${height.toFixed(1)}" fill="${COLOURS[index]}"/>` +
-        text(middle - 2, base - height - 5, Math.round(value / 1000) + "k", 12);
+        text(middle - 2, base - height - 5, formatValue(value), 12);
     });
     return [...bars, text(left + groupWidth * 0.4, base + 22, label, 14)];
   });

@@ -137,6 +137,7 @@ const chart = formatChart({
     label: `${cidrs.toLocaleString("en")} CIDRs`,
     values: BACKENDS.map((name) => flows[name][index]!),
   })),
+  formatValue: (value) => `${Math.round(value / 1000)}k`,
 });
 await Deno.writeTextFile(path("../docs/flows.svg"), chart);
 Deno.exitCode = bars.every(([, , , holds]) => holds) ? 0 : 1;
