@@ -1,4 +1,5 @@
 /** What ten thousand syncs leave behind in one process. */
+import { fromFileUrl } from "@std/path";
 import { Sandbox } from "../tests/sandbox/sandbox.ts";
 import { runScript } from "./run_script.ts";
 
@@ -15,11 +16,17 @@ export interface MemoryUse {
   readonly zombies: number;
 }
 
+/** The flags that the program is compiled with: they decide when garbage is collected. */
+async function v8Flags(): Promise<string[]> {
+  const flags = await Deno.readTextFile(fromFileUrl(new URL("../tools/permissions", import.meta.url)));
+  return flags.split("\n").filter((flag) => flag.startsWith("--v8-flags="));
+}
+
 /** Runs memory_process.ts in a sandbox. */
 export async function measureMemory(say: (line: string) => void): Promise<MemoryUse> {
   await using sandbox = await Sandbox.create("nft");
   const use: MemoryUse = JSON.parse(
-    await runScript(sandbox, "bench/memory_process.ts", ["--v8-flags=--expose-gc"]),
+    await runScript(sandbox, "bench/memory_process.ts", await v8Flags()),
   );
   say(
     `${use.syncs} syncs (${use.realSyncs} real): anonymous memory ${use.after500KiB} KiB after 500, ` +

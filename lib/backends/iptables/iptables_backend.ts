@@ -47,6 +47,8 @@ export class IptablesBackend implements Backend {
   readonly #runner: CommandRunner;
   readonly #command: CommandName;
   #installed: Installed | undefined;
+  /** What prepare() began to read. */
+  #ahead: Promise<[Installed, Standing]> | undefined;
   #sawLegacyTables = false;
 
   constructor(
@@ -75,10 +77,16 @@ export class IptablesBackend implements Backend {
     return this.#sawLegacyTables;
   }
 
+  prepare(): void {
+    this.#ahead = this.#look();
+    this.#ahead.catch(() => {});
+  }
+
   async plan(ruleset: Ruleset): Promise<SyncPlan> {
-    const { capabilities } = this.#installed ??= await this.#probe();
+    const looking = this.#ahead ?? this.#look();
+    this.#ahead = undefined;
+    const [{ capabilities }, standing] = await looking;
     const wanted = expandRuleset(ruleset, capabilities);
-    const standing = await this.#read();
     const { drift, changes } = compare(standing, wanted, this.#chainName);
     const fresh = standing.chain === undefined && standing.jumps.length === 0;
     if (drift.length === 0) {
@@ -129,6 +137,13 @@ export class IptablesBackend implements Backend {
       ...(chain === undefined ? [] : [`-N ${this.#chainName}`]),
       ...(chain ?? []).map(({ words }) => `-A ${this.#chainName} ${words.map(quoteWord).join(" ")}`),
     ];
+  }
+
+  /** The version and the rules, side by side; the version only where it is not known. */
+  async #look(): Promise<[Installed, Standing]> {
+    const [installed, standing] = await Promise.all([this.#installed ?? this.#probe(), this.#read()]);
+    this.#installed = installed;
+    return [installed, standing];
   }
 
   async #probe(): Promise<Installed> {
