@@ -1,25 +1,16 @@
 /** What ten thousand syncs leave behind in one process. */
-import { fromFileUrl } from "@std/path";
 import { Sandbox } from "../tests/sandbox/sandbox.ts";
-import { runScript } from "./run_script.ts";
+import { runScript, v8Flags } from "./run_script.ts";
 
 /** Sizes in KiB, after a collection of garbage. */
 export interface MemoryUse {
   readonly syncs: number;
-  /** Of these, with real commands; the others replay what such a command printed. */
-  readonly realSyncs: number;
   /** Anonymous memory after 500 syncs and after all of them. */
   readonly after500KiB: number;
   readonly afterAllKiB: number;
   readonly grownKiB: number;
   readonly openFilesGrown: number;
   readonly zombies: number;
-}
-
-/** The flags that the program is compiled with: they decide when garbage is collected. */
-async function v8Flags(): Promise<string[]> {
-  const flags = await Deno.readTextFile(fromFileUrl(new URL("../tools/permissions", import.meta.url)));
-  return flags.split("\n").filter((flag) => flag.startsWith("--v8-flags="));
 }
 
 /** Runs memory_process.ts in a sandbox. */
@@ -29,7 +20,7 @@ export async function measureMemory(say: (line: string) => void): Promise<Memory
     await runScript(sandbox, "bench/memory_process.ts", await v8Flags()),
   );
   say(
-    `${use.syncs} syncs (${use.realSyncs} real): anonymous memory ${use.after500KiB} KiB after 500, ` +
+    `${use.syncs} syncs: anonymous memory ${use.after500KiB} KiB after 500, ` +
       `${use.grownKiB} KiB more at the end; ${use.openFilesGrown} more open files, ${use.zombies} zombies`,
   );
   return use;

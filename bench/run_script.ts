@@ -24,3 +24,9 @@ export async function runScript(
   if (code !== 0) throw new Error(`${path} failed: ${stderr}`);
   return stdout;
 }
+
+/** The flags that the program is compiled with: they decide when garbage is collected. */
+export async function v8Flags(): Promise<string[]> {
+  const flags = await Deno.readTextFile(fromFileUrl(new URL("../tools/permissions", import.meta.url)));
+  return flags.split("\n").filter((flag) => flag.startsWith("--v8-flags="));
+}

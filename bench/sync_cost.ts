@@ -1,7 +1,7 @@
 /** What a check that finds nothing to do costs, beside the three commands that others run at every interval. */
-import { Daemon } from "../tests/sandbox/daemon.ts";
 import { Sandbox, type Variant, VARIANTS } from "../tests/sandbox/sandbox.ts";
 import { cpuTimeOf, cpuTimeOfCommands } from "./cpu_time.ts";
+import { runScript, v8Flags } from "./run_script.ts";
 import { foreignRules } from "./foreign_rules.ts";
 
 /** The cost of one check with one table, in milliseconds of CPU. */
@@ -33,8 +33,10 @@ export async function measureSyncCost(
         input: foreignRules(foreign),
       });
       if (code !== 0) throw new Error(`Cannot fill the table: ${stderr}`);
-      const times = foreign > 10_000 ? 40 : 200;
-      const agentMs = await measureAgent(sandbox, variant, times);
+      const times = foreign > 10_000 && variant === "legacy" ? 40 : 300;
+      const agentMs = Number(
+        await runScript(sandbox, "bench/sync_process.ts", await v8Flags(), variant, String(times)),
+      );
       const commandsMs = await cpuTimeOfCommands(sandbox, await peerCommands(sandbox), times);
       const cost: SyncCost = {
         variant,
@@ -55,21 +57,6 @@ export async function measureSyncCost(
     }
   }
   return costs;
-}
-
-/** A daemon that is asked to sync again and again. */
-async function measureAgent(sandbox: Sandbox, variant: Variant, times: number): Promise<number> {
-  await using daemon = new Daemon(sandbox, "-v=4", `--backend=iptables-${variant}`);
-  await daemon.line(/^IPv4: (installed|the rules stand)/);
-  const sync = async () => {
-    const from = daemon.lines.length;
-    daemon.kill("SIGHUP");
-    await daemon.line(/^IPv4: nothing to change/, { from });
-  };
-  for (let warmUp = 0; warmUp < 20; warmUp++) await sync();
-  const before = cpuTimeOf(daemon.pid);
-  for (let time = 0; time < times; time++) await sync();
-  return (cpuTimeOf(daemon.pid) - before) / times;
 }
 
 /** What upstream runs at every interval, with the chain and jump that stand. */

@@ -197,3 +197,16 @@ Deno.test("Agent.wake() makes the next sync happen now", async () => {
   await running;
   assertEquals(backend.reads, 2, "stopping does not sync once more");
 });
+
+Deno.test("Agent.run() does not care when the calendar steps back an hour", async () => {
+  const { agent, backend, clock } = setUp("resyncInterval: 30s");
+  const stop = new AbortController();
+  const running = agent.run(stop.signal);
+  await clock.asleep();
+  clock.calendarOffset = -3_600_000;
+  await clock.tick();
+  await clock.asleep();
+  assertEquals([backend.reads, clock.sleeps], [2, [30_000, 30_000]]);
+  stop.abort();
+  await running;
+});

@@ -19,6 +19,8 @@ import type { Logger } from "../../lib/system/logger.ts";
 export class FakeClock implements Clock {
   /** Milliseconds. */
   time = 0;
+  /** Milliseconds by which somebody set the calendar forth, or back. */
+  calendarOffset = 0;
   /** How long each sleep was to be, in order. */
   readonly sleeps: number[] = [];
   readonly #sleepers = new Map<() => void, number>();
@@ -29,7 +31,7 @@ export class FakeClock implements Clock {
   }
 
   epoch(): number {
-    return 1_700_000_000_000 + this.time;
+    return 1_700_000_000_000 + this.time + this.calendarOffset;
   }
 
   sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
