@@ -35,10 +35,10 @@ async function compileEmpty(folder: string): Promise<string> {
 
 function drawSyncCost(costs: readonly SyncCost[]): string {
   return formatChart({
-    title: "CPU of one check that finds nothing to do, milliseconds",
+    title: "CPU of one check that finds nothing to do, by foreign rules, milliseconds",
     series: ["this agent", "iptables-restore, -C and -N"],
     groups: costs.map(({ variant, foreign, agentMs, commandsMs }) => ({
-      label: `${variant}, ${foreign.toLocaleString("en")} rules`,
+      label: `${variant} ${foreign.toLocaleString("en")}`,
       values: [agentMs, commandsMs],
     })),
     formatValue: (value) => value.toFixed(1),

@@ -17,7 +17,7 @@ export interface Chart {
 }
 
 const COLOURS = ["#d95f02", "#7570b3", "#1b9e77"];
-const SIZE = { width: 760, height: 380, left: 20, top: 70, bottom: 40 } as const;
+const SIZE = { width: 760, height: 380, left: 20, top: 90, bottom: 40 } as const;
 
 /** Draws vertical bars with their values above them. */
 export function formatChart({ title, series, groups, formatValue }: Chart): string {

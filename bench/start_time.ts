@@ -53,7 +53,7 @@ async function record(sandbox: Sandbox, once: string): Promise<string[]> {
   await sandbox.write(
     "/run/note",
     `#!/bin/bash
-number=$(ls /run/trace | wc -l)
+number=$$
 cat >/run/trace/$number
 echo "/usr/sbin/\${0##*/} $* </run/trace/$number" >>/run/trace.sh
 exec /run/real/\${0##*/} "$@" </run/trace/$number
