@@ -43,7 +43,7 @@ const MODULE_LICENCE = "MIT";
 export function componentsOfModules({ modules }: ModuleGraph): Component[] {
   const components = new Map<string, Component>();
   for (const { specifier } of modules) {
-    const jsr = /\/jsr\.io\/(@[^/]+\/[^/]+)\/([^/]+)\//.exec(specifier);
+    const jsr = /\/(@std\/[^/]+)\/([^/]+)\//.exec(specifier);
     const [name, version, type] = jsr !== null
       ? [jsr[1]!, jsr[2]!, "jsr"]
       : /\/std\/mri\.mjs$/.test(specifier)

@@ -5,9 +5,9 @@ Deno.test("componentsOfModules() names each package once and refuses a module of
   const components = componentsOfModules({
     modules: [
       { specifier: "file:///src/main.ts" },
-      { specifier: "https://jsr.io/@std/yaml/1.1.0/parse.ts" },
-      { specifier: "https://jsr.io/@std/yaml/1.1.0/_chars.ts" },
-      { specifier: "file:///kit/std/deps/jsr.io/@std/path/1.1.4/posix/join.js" },
+      { specifier: "https://modules.example/@std/yaml/1.1.0/parse.ts" },
+      { specifier: "https://modules.example/@std/yaml/1.1.0/_chars.ts" },
+      { specifier: "file:///kit/std/deps/modules/@std/path/1.1.4/posix/join.js" },
     ],
   });
   assertEquals(components.map(({ purl }) => purl), [
@@ -32,7 +32,7 @@ Deno.test("parsePackages() makes package URLs of dpkg's list and refuses other l
 
 Deno.test("makeSbom() relates every component to the program", () => {
   const components = componentsOfModules({
-    modules: [{ specifier: "https://jsr.io/@std/log/0.224.14/mod.ts" }],
+    modules: [{ specifier: "https://modules.example/@std/log/0.224.14/mod.ts" }],
   });
   const options = { version: "1.2.3", commit: "abc", created: "2026-11-21T20:00:00Z" };
   const sbom = makeSbom(options, components) as {

@@ -29,7 +29,8 @@ const attempts: Record<string, () => unknown> = {
   "run by name": () => new Deno.Command("sleep", { args: ["0"] }).outputSync(),
   "kill a process": () => Deno.kill(1, "SIGCONT"),
   // The name is put together so that the compiler does not fetch it when it builds the probe.
-  "import from the network": () => import("https://" + ["deno.land", "x", "module.ts"].join("/")),
+  "import from the network": () =>
+    import("https://" + ["raw.githubusercontent.com", "x", "module.ts"].join("/")),
 };
 
 const outcomes: Record<string, string> = {};

@@ -111,8 +111,8 @@ function compareRules(
     const wrong = ours.filter(({ expr, comment }, index) =>
       here[index]?.comment !== comment || here[index]?.expr !== canonicalExpr(expr)
     ).length;
-    spelling.push(...here.map(({ expr }) =>
-      expr
+    spelling.push(...here.map((rule) =>
+      rule.expr
     ));
     sameComments &&= here.length === ours.length &&
       ours.every(({ comment }, index) => here[index]!.comment === comment);

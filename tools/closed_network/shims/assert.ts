@@ -1,2 +1,2 @@
-// @ts-types="./deps/jsr.io/@std/assert/1.0.19/mod.d.ts"
-export * from "./deps/jsr.io/@std/assert/1.0.19/mod.js";
+// @ts-types="./deps/modules/@std/assert/1.0.19/mod.d.ts"
+export * from "./deps/modules/@std/assert/1.0.19/mod.js";

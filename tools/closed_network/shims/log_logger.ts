@@ -1,2 +1,2 @@
-// @ts-types="./deps/jsr.io/@std/log/0.224.14/logger.d.ts"
-export * from "./deps/jsr.io/@std/log/0.224.14/logger.js";
+// @ts-types="./deps/modules/@std/log/0.224.14/logger.d.ts"
+export * from "./deps/modules/@std/log/0.224.14/logger.js";

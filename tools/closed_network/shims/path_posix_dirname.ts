@@ -1,2 +1,2 @@
-// @ts-types="./deps/jsr.io/@std/path/1.1.4/posix/dirname.d.ts"
-export * from "./deps/jsr.io/@std/path/1.1.4/posix/dirname.js";
+// @ts-types="./deps/modules/@std/path/1.1.4/posix/dirname.d.ts"
+export * from "./deps/modules/@std/path/1.1.4/posix/dirname.js";

@@ -1,2 +1,2 @@
-// @ts-types="./deps/jsr.io/@std/yaml/1.1.0/parse.d.ts"
-export * from "./deps/jsr.io/@std/yaml/1.1.0/parse.js";
+// @ts-types="./deps/modules/@std/yaml/1.1.0/parse.d.ts"
+export * from "./deps/modules/@std/yaml/1.1.0/parse.js";
