@@ -46,8 +46,6 @@ export class Agent {
   readonly startMs: number;
   readonly #parts: AgentParts;
   #failuresInARow = 0;
-  /** Before the first sync, when every millisecond until the rules stand counts. */
-  #isFirst = true;
   /** When the next sync is due, in milliseconds of the clock. */
   #due = 0;
   #wake = new AbortController();
@@ -93,8 +91,6 @@ export class Agent {
   async cycle(): Promise<CycleResult> {
     // Set before the work, so that a wake() in the midst of it is not lost.
     this.#due = Infinity;
-    if (this.#isFirst) { for (const { backend } of this.families) backend.prepare?.(); }
-    this.#isFirst = false;
     await this.#readConfig();
     return await this.#syncAll();
   }

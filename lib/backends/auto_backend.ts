@@ -53,10 +53,6 @@ export class AutoBackend implements Backend {
     return this.#chosen?.describe() ?? "auto";
   }
 
-  prepare(): void {
-    this.#backend().then((backend) => backend.prepare?.(), () => {});
-  }
-
   async plan(ruleset: Ruleset): Promise<SyncPlan> {
     return await (await this.#backend()).plan(ruleset);
   }

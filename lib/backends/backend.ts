@@ -39,11 +39,6 @@ export interface Backend {
   /** Names the tool and its version once they are known, such as `iptables-restore v1.8.9 (nf_tables)`. */
   describe(): string;
   /**
-   * Begins to read what the next {@linkcode Backend.plan} needs, so that commands run while the config is loaded.
-   * To be called shortly before it; never throws, plan() tells what went wrong.
-   */
-  prepare?(): void;
-  /**
    * Compares the kernel with `ruleset`. Runs reading commands only.
    *
    * @throws {BackendError} The kernel's rules can't be read.

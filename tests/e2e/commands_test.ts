@@ -236,3 +236,31 @@ Deno.test("a folder of configs is merged, and one bad file makes all of it bad",
   assertEquals(code, 2);
   assertMatch(stderr, /^\/etc\/config\/ip-masq-b:1:1: cidrLimit: "x" is not a whole number/);
 });
+
+Deno.test("render, diff and cleanup speak nftables, too", async () => {
+  await using sandbox = await Sandbox.create();
+  await sandbox.writeConfig("nonMasqueradeCIDRs: [10.0.0.0/8]\n");
+  const diff = () => sandbox.agent("diff", "--backend=nftables", "--enable-ipv6");
+  const before = await diff();
+  assertEquals(before.code, 1, before.stderr);
+  assertMatch(before.stdout, /^\+.*10\.0\.0\.0\/8/m);
+  assertEquals(await sandbox.sh("nft list tables"), "", "diff writes nothing");
+
+  const rendered = await sandbox.agent("render", "-o", "nft", "--enable-ipv6");
+  assertEquals(rendered.code, 0, rendered.stderr);
+  const loaded = await sandbox.run("nft", ["-f", "-"], { input: rendered.stdout });
+  assertEquals(loaded.code, 0, loaded.stderr);
+  assertEquals(await diff(), { code: 0, stdout: "", stderr: "" }, "what render prints is what a sync writes");
+
+  await sandbox.sh(
+    "nft delete element ip ip-masq-agent nonMasqueradeCIDRs '{ 10.0.0.0/8 }'; nft add table ip other",
+  );
+  const drifted = await diff();
+  assertEquals(drifted.code, 1);
+  assertMatch(drifted.stdout, /^\+.*10\.0\.0\.0\/8/m);
+
+  const cleanup = await sandbox.agent("cleanup");
+  assertEquals(cleanup.code, 0, cleanup.stderr);
+  assertMatch(cleanup.stdout, /nftables IPv4: removed/);
+  assertEquals((await sandbox.sh("nft list tables")).trim(), "table ip other");
+});

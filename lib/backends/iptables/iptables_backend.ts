@@ -47,8 +47,6 @@ export class IptablesBackend implements Backend {
   readonly #runner: CommandRunner;
   readonly #command: CommandName;
   #installed: Installed | undefined;
-  /** What prepare() began to read. */
-  #ahead: Promise<[Installed, Standing]> | undefined;
   #sawLegacyTables = false;
 
   constructor(
@@ -77,15 +75,8 @@ export class IptablesBackend implements Backend {
     return this.#sawLegacyTables;
   }
 
-  prepare(): void {
-    this.#ahead = this.#look();
-    this.#ahead.catch(() => {});
-  }
-
   async plan(ruleset: Ruleset): Promise<SyncPlan> {
-    const looking = this.#ahead ?? this.#look();
-    this.#ahead = undefined;
-    const [{ capabilities }, standing] = await looking;
+    const [{ capabilities }, standing] = await this.#look();
     const wanted = expandRuleset(ruleset, capabilities);
     const { drift, changes } = compare(standing, wanted, this.#chainName);
     const fresh = standing.chain === undefined && standing.jumps.length === 0;
