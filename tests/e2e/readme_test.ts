@@ -1,5 +1,6 @@
 /** The examples of README.md print what it says. */
 import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import insideVpc from "../../deploy/config/cce-inside-vpc.yaml" with { type: "text" };
 import readme from "../../README.md" with { type: "text" };
 import { COMMANDS } from "../../lib/cli/command_definitions.ts";
@@ -43,4 +44,13 @@ Deno.test("README.md shows every command", () => {
     assert(readme.includes(`| \`${name}\` `), `no row for ${name}`);
     assert(shown.includes(`ip-masq-agent ${name}`), `no example of ${name}`);
   }
+});
+
+Deno.test("README.md shows what make run prints", async () => {
+  const shown = /^\$ make run\n(.*?)^```$/ms.exec(readme)![1]!;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", "demo"],
+    cwd: fromFileUrl(new URL("../..", import.meta.url)),
+  }).output();
+  assertEquals(shorten(new TextDecoder().decode(stdout)), shown);
 });
