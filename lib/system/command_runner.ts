@@ -58,7 +58,7 @@ const SEARCH_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 const TIME_LIMIT_MS = 30_000;
 
 /** A collection takes a few milliseconds. */
-const RUNS_BETWEEN_COLLECTIONS = 32;
+const RUNS_BETWEEN_COLLECTIONS = 16;
 
 /** What a runner may be told otherwise. */
 export interface RunnerOptions {
