@@ -1,4 +1,5 @@
 /** Says a thing once: what repeats itself is counted, and the count told when something else happens. */
+import { plural } from "../config/printable.ts";
 import type { Logger } from "../system/logger.ts";
 
 /** The levels of a {@linkcode Reporter}'s messages. */
@@ -29,8 +30,7 @@ export class Reporter {
   /** To be called when nothing happened: the same event would be a new one after this. */
   settle(): void {
     if (this.#repeats > 0) {
-      const times = `${this.#repeats} more time${this.#repeats === 1 ? "" : "s"}`;
-      this.#logger.info(`The event before this happened ${times}`);
+      this.#logger.info(`The event before this happened ${plural(this.#repeats, "more time")}`);
     }
     this.#last = "";
     this.#repeats = 0;

@@ -12,6 +12,11 @@ export function printable(text: string, longest = LONGEST): string {
   );
 }
 
+/** `1 rule`, `2 rules`. */
+export function plural(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
+
 /** A value for a message: a text in quotes, other scalars as they are, anything else by its kind. */
 export function describe(value: unknown): string {
   if (Array.isArray(value)) return "a list";

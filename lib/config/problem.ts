@@ -1,5 +1,6 @@
 /** What is wrong, or odd, with a config: data first, text last. */
 import type { Origin } from "./config.ts";
+import { plural } from "./printable.ts";
 
 /** One error or warning. An error makes the config bad as a whole; a warning leaves it good. */
 export interface ConfigProblem {
@@ -45,7 +46,7 @@ export class ProblemList {
       problems.push({
         severity,
         origin,
-        message: `and ${number} more ${severity}${number === 1 ? "" : "s"}`,
+        message: `and ${plural(number, `more ${severity}`)}`,
       });
     }
     return problems;

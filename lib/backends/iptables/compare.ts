@@ -1,4 +1,5 @@
 /** What stands against what is wanted: the decision about what to write. */
+import { plural } from "../../config/printable.ts";
 import type { ChainName } from "../../config/chain_name.ts";
 import type { Drift } from "../backend.ts";
 import { type ChainRule, formatChainRule, sameChainRule } from "./chain_rule.ts";
@@ -21,13 +22,13 @@ export function compare(standing: Standing, wanted: readonly ChainRule[], chainN
   if (wrong > 0) {
     drift.push({
       kind: "jump-condition",
-      detail: `${count(wrong, "jump")} to ${chainName} without exactly "! --dst-type LOCAL"`,
+      detail: `${plural(wrong, "jump")} to ${chainName} without exactly "! --dst-type LOCAL"`,
     });
   }
   if (removeJumps.length > wrong) {
     drift.push({
       kind: "jump-duplicate",
-      detail: `${count(removeJumps.length - wrong, "superfluous jump")} to ${chainName}`,
+      detail: `${plural(removeJumps.length - wrong, "superfluous jump")} to ${chainName}`,
     });
   }
   if (standing.jumps.length === 0) {
@@ -55,7 +56,7 @@ function compareChain(
   if (standing.length === 0 && wanted.length > 0) return differs(`chain ${chainName} is empty`);
 
   const foreign = standing.filter(({ rule }) => rule === undefined).length;
-  if (foreign > 0) return differs(`${count(foreign, "foreign rule")} in chain ${chainName}`);
+  if (foreign > 0) return differs(`${plural(foreign, "foreign rule")} in chain ${chainName}`);
   const inPlace = standing.length === wanted.length &&
     standing.every(({ rule }, index) => sameChainRule(rule!, wanted[index]!));
   if (inPlace) return undefined;
@@ -68,8 +69,8 @@ function compareChain(
   const missing = changes.reduce((sum, times) => sum + Math.max(0, -times), 0);
   if (surplus + missing === 0) return differs(`the rules of chain ${chainName} are in another order`);
   const parts = [
-    missing > 0 && `${count(missing, "rule")} missing`,
-    surplus > 0 && `${count(surplus, "rule")} too many`,
+    missing > 0 && `${plural(missing, "rule")} missing`,
+    surplus > 0 && `${plural(surplus, "rule")} too many`,
   ];
   return differs(`chain ${chainName} has ${parts.filter(Boolean).join(" and ")}`);
 }
@@ -79,8 +80,4 @@ function add(counts: Map<string, number>, rule: ChainRule, times: number): void 
   const rounded = rule.probability === undefined ? {} : { probability: Number(rule.probability.toFixed(8)) };
   const key = formatChainRule({ ...rule, ...rounded });
   counts.set(key, (counts.get(key) ?? 0) + times);
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }

@@ -1,4 +1,5 @@
 /** Our table as it stands against what is wanted: the decision about what to write. */
+import { plural } from "../../config/printable.ts";
 import type { Drift } from "../backend.ts";
 import { canonicalExpr, type StandingRule, type StandingTable } from "./nft_listing.ts";
 import { CHAINS, type NftRule, type NftTable, TABLE_NAME } from "./nft_table.ts";
@@ -87,8 +88,8 @@ function* compareSets(standing: StandingTable, wanted: NftTable): Iterable<strin
     const missing = rangesMissing(ranges, standingRanges).length;
     const surplus = rangesMissing(standingRanges, ranges).length;
     const parts = [
-      missing > 0 && `${count(missing, "range")} missing`,
-      surplus > 0 && `${count(surplus, "range")} too many`,
+      missing > 0 && `${plural(missing, "range")} missing`,
+      surplus > 0 && `${plural(surplus, "range")} too many`,
     ].filter(Boolean);
     if (parts.length > 0) yield `set ${name} has ${parts.join(" and ")}`;
   }
@@ -118,15 +119,11 @@ function compareRules(
       ours.every(({ comment }, index) => here[index]!.comment === comment);
     if (here.length === 0) details.push(`chain ${chain} is empty`);
     else if (here.length !== ours.length) {
-      details.push(`chain ${chain} has ${count(here.length, "rule")} instead of ${ours.length}`);
-    } else if (wrong > 0) details.push(`chain ${chain} has ${count(wrong, "other rule")}`);
+      details.push(`chain ${chain} has ${plural(here.length, "rule")} instead of ${ours.length}`);
+    } else if (wrong > 0) details.push(`chain ${chain} has ${plural(wrong, "other rule")}`);
   }
   return {
     details: details.length === 0 ? [] : [details.join(", ")],
     spelling: details.length > 0 && sameComments ? spelling.join("\n") : undefined,
   };
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }

@@ -4,6 +4,7 @@ import { iptablesPlaces } from "../../backends/iptables/iptables_leftovers.ts";
 import { nftablesPlaces } from "../../backends/nftables/nftables_leftovers.ts";
 import type { Leftover, LeftoverPlace } from "../../backends/leftovers.ts";
 import { parseChainName } from "../../config/chain_name.ts";
+import { plural } from "../../config/printable.ts";
 import type { FlagValues } from "../flag_values.ts";
 import { EXIT, type System } from "../system.ts";
 
@@ -59,8 +60,4 @@ function describeRemoval({ name: place }: LeftoverPlace, { name, plan }: Leftove
   const jumps = count("-A POSTROUTING ");
   if (jumps > 0) parts.push(`${plural(jumps, "jump")} to ${parts.length > 0 ? "it" : name}`);
   return `${place}: ${dryRun ? "would remove" : "removed"} ${parts.join(" and ")}`;
-}
-
-function plural(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }

@@ -1,6 +1,7 @@
 /** `ip-masq-agent validate`. */
 import { loadConfig } from "../../config/load_config.ts";
 import type { MasqConfig } from "../../config/config.ts";
+import { plural } from "../../config/printable.ts";
 import { ConfigError, type ConfigProblem, formatProblem } from "../../config/problem.ts";
 import type { ConfigOptions } from "../../config/resolve_config.ts";
 import { commandSource } from "../command_source.ts";
@@ -85,13 +86,13 @@ function describeAsText({ path, config, problems, isDefault }: Verdict, isGood: 
   const lines = problems.map(formatProblem);
   if (config !== undefined && isGood) {
     const { total, IPv4, IPv6 } = countCidrs(config);
-    const numbers = `${total} CIDR${total === 1 ? "" : "s"}, IPv4 ${IPv4}, IPv6 ${IPv6}`;
+    const numbers = `${plural(total, "CIDR")}, IPv4 ${IPv4}, IPv6 ${IPv6}`;
     lines.push(`${path}: ok (${isDefault ? "no file there, so the defaults: " : ""}${numbers})`);
   } else {
     const numbers = ["error", "warning"].map((noun) => {
       const alike = problems.filter(({ severity }) => severity === noun);
       const number = alike.reduce((sum, problem) => sum + (problem.number ?? 1), 0);
-      return `${number} ${noun}${number === 1 ? "" : "s"}`;
+      return plural(number, noun);
     });
     lines.push(`${path}: bad (${numbers.filter((it) => !it.startsWith("0 ")).join(", ")})`);
   }
