@@ -104,7 +104,7 @@ export class Agent {
 
   /** Returns whether another config came into force. */
   async #readConfig(): Promise<boolean> {
-    const { changed } = await this.config.read();
+    const changed = await this.config.read();
     if (changed) {
       for (const family of this.families) {
         family.ruleset = buildRuleset(family.family, this.config.config!, this.#parts.masquerade);

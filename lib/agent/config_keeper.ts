@@ -7,14 +7,6 @@ import type { Logger } from "../system/logger.ts";
 import { loadReading } from "./read_config.ts";
 import { Reporter } from "./reporter.ts";
 
-/** How reading the config ended. */
-export interface ConfigReport {
-  /** False where what is there now is bad or can't be read. */
-  readonly isGood: boolean;
-  /** True where the config in force became another one. */
-  readonly changed: boolean;
-}
-
 /** The config in force: the last good one. */
 export class ConfigKeeper {
   readonly #source: ConfigSource;
@@ -58,8 +50,8 @@ export class ConfigKeeper {
     return this.#config === undefined ? "" : fnv1a(this.#text);
   }
 
-  /** Reads the config; a bad one leaves the last good one in force. */
-  async read(): Promise<ConfigReport> {
+  /** Reads the config; a bad one leaves the last good one in force. Returns whether another one came into force. */
+  async read(): Promise<boolean> {
     try {
       const reading = await this.#source.read();
       this.#isReadable = !("unreadable" in reading);
@@ -67,7 +59,7 @@ export class ConfigKeeper {
       if (!this.#isGood) this.#reporter.report("info", `Config ${this.#source.path} is good again`);
       if (warnings.length > 0) this.#reporter.report("warning", ...warnings.map(formatProblem));
       this.#isGood = true;
-      return { isGood: true, changed: this.#use(config) };
+      return this.#use(config);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       this.#isGood = false;
@@ -76,7 +68,7 @@ export class ConfigKeeper {
         : "the last good one stays in force";
       const lines = error.problems.map(formatProblem);
       this.#reporter.report("error", ...lines, `Config ${this.#source.path} is bad: ${consequence}`);
-      return { isGood: false, changed: false };
+      return false;
     }
   }
 

@@ -35,7 +35,6 @@ export class FamilyAgent {
 
   /** Makes the kernel have `ruleset`. Returns whether it has. */
   async sync(ruleset: Ruleset): Promise<boolean> {
-    this.ruleset = ruleset;
     const start = this.#clock.now();
     const result = await reconcile(this.backend, ruleset);
     this.status.count(result.outcome, this.#clock.now() - start);

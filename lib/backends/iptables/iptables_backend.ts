@@ -6,6 +6,7 @@ import type { CommandName, CommandResult, CommandRunner } from "../../system/com
 import {
   type Backend,
   BackendError,
+  BackendMissingError,
   type SyncPlan,
   toBackendError,
   type VerdictCounters,
@@ -163,8 +164,9 @@ export class IptablesBackend implements Backend {
       const { code, stdout } = await this.#runner.run({ name: save, args: [] });
       return code !== 0 || stdout.includes(`:${this.#chainName} `);
     } catch (error) {
-      if (error instanceof Error && error.name === "CommandNotFoundError") return true;
-      throw toBackendError(error);
+      const failure = toBackendError(error);
+      if (failure instanceof BackendMissingError) return true;
+      throw failure;
     }
   }
 

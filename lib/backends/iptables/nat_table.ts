@@ -4,7 +4,7 @@
  */
 import type { IpFamily } from "../../config/ip_address.ts";
 import type { CommandResult, CommandRunner } from "../../system/command_runner.ts";
-import { BackendError } from "../backend.ts";
+import { BackendError, BackendMissingError, toBackendError } from "../backend.ts";
 import { splitWords } from "./listing.ts";
 import { type IptablesProgram, RESTORE_ARGS, RESTORE_COMMANDS, restoreFailure } from "./restore_command.ts";
 
@@ -68,8 +68,9 @@ export async function readNatTable(
   try {
     result = await runner.run({ name, args: RESTORE_ARGS, input: READ_ALL });
   } catch (error) {
-    if (error instanceof Error && error.name === "CommandNotFoundError") return undefined;
-    throw new BackendError(error instanceof Error ? error.message : String(error));
+    const failure = toBackendError(error);
+    if (failure instanceof BackendMissingError) return undefined;
+    throw failure;
   }
   const listed = /^-P POSTROUTING /m.test(result.stdout);
   if (result.code === 0 && listed) return parseNatTable(result.stdout);
