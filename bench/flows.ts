@@ -7,6 +7,7 @@
  */
 import { fromFileUrl } from "@std/path";
 import { createHosts } from "../tests/sandbox/network.ts";
+import { runScript } from "../tests/sandbox/run_script.ts";
 import { Sandbox } from "../tests/sandbox/sandbox.ts";
 import { formatChart } from "./chart.ts";
 
@@ -86,11 +87,7 @@ async function measureFlows(): Promise<Record<Backend, number[]>> {
 
 async function measureLargeConfig(): Promise<Record<string, number>> {
   await using sandbox = await Sandbox.create();
-  const flags = (Deno.env.get("DENO_FLAGS") ?? "").split(" ").filter(Boolean);
-  const args = ["run", "--quiet", "--no-check", ...flags, "--allow-all", path("large_config.ts")];
-  const { code, stdout, stderr } = await sandbox.run(Deno.execPath(), args);
-  if (code !== 0) throw new Error(stderr);
-  return JSON.parse(stdout);
+  return JSON.parse(await runScript(sandbox, "bench/large_config.ts"));
 }
 
 const flows = await measureFlows();

@@ -1,6 +1,6 @@
 /** What ten thousand syncs leave behind in one process. */
 import { Sandbox } from "../tests/sandbox/sandbox.ts";
-import { runScript, v8Flags } from "./run_script.ts";
+import { runScript, V8_FLAGS } from "../tests/sandbox/run_script.ts";
 
 /** Sizes in KiB, after a collection of garbage. */
 export interface MemoryUse {
@@ -17,7 +17,7 @@ export interface MemoryUse {
 export async function measureMemory(say: (line: string) => void): Promise<MemoryUse> {
   await using sandbox = await Sandbox.create("nft");
   const use: MemoryUse = JSON.parse(
-    await runScript(sandbox, "bench/memory_process.ts", await v8Flags()),
+    await runScript(sandbox, "bench/memory_process.ts", V8_FLAGS),
   );
   say(
     `${use.syncs} syncs: anonymous memory ${use.after500KiB} KiB after 500, ` +

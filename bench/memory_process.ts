@@ -3,24 +3,13 @@
  *
  * @module
  */
-import { Agent } from "../lib/agent/agent.ts";
-import { IptablesBackend } from "../lib/backends/iptables/iptables_backend.ts";
-import { parseChainName } from "../lib/config/chain_name.ts";
-import { systemClock } from "../lib/system/clock.ts";
-import { ChildProcessRunner } from "../lib/system/command_runner.ts";
 import { FakeConfigSource, FakeLogger } from "../tests/fakes/agent.ts";
+import { createRealAgent } from "../tests/fakes/real_agent.ts";
 
 const SYNCS = 10_000;
 
 const logger = new FakeLogger();
-const agent = new Agent({
-  source: new FakeConfigSource('nonMasqueradeCIDRs: ["10.0.0.0/8"]'),
-  backends: [new IptablesBackend("IPv4", parseChainName("IP-MASQ-AGENT"), new ChildProcessRunner())],
-  clock: systemClock,
-  logger,
-  configOptions: { enableIpv6: false, allReservedRanges: false },
-  masquerade: { randomFully: true, toPorts: [] },
-});
+const agent = createRealAgent(new FakeConfigSource('nonMasqueradeCIDRs: ["10.0.0.0/8"]'), logger);
 
 function anonymousKiB(): number {
   (globalThis as { gc?: () => void }).gc?.();
@@ -29,9 +18,7 @@ function anonymousKiB(): number {
 
 /** Children that ended and were not waited for. */
 function zombies(): number {
-  const children = Deno.readTextFileSync(
-    "/proc/self/task/self/children".replace("task/self", `task/${Deno.pid}`),
-  );
+  const children = Deno.readTextFileSync(`/proc/self/task/${Deno.pid}/children`);
   return children.trim().split(/\s+/).filter((pid) => {
     try {
       return pid !== "" && / Z /.test(Deno.readTextFileSync(`/proc/${pid}/stat`));

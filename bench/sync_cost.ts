@@ -1,7 +1,7 @@
 /** What a check that finds nothing to do costs, beside the three commands that others run at every interval. */
 import { Sandbox, type Variant, VARIANTS } from "../tests/sandbox/sandbox.ts";
 import { cpuTimeOf, cpuTimeOfCommands } from "./cpu_time.ts";
-import { runScript, v8Flags } from "./run_script.ts";
+import { runScript, V8_FLAGS } from "../tests/sandbox/run_script.ts";
 import { foreignRules } from "./foreign_rules.ts";
 
 /** The cost of one check with one table, in milliseconds of CPU. */
@@ -35,7 +35,7 @@ export async function measureSyncCost(
       if (code !== 0) throw new Error(`Cannot fill the table: ${stderr}`);
       const times = foreign > 10_000 && variant === "legacy" ? 40 : 300;
       const agentMs = Number(
-        await runScript(sandbox, "bench/sync_process.ts", await v8Flags(), variant, String(times)),
+        await runScript(sandbox, "bench/sync_process.ts", V8_FLAGS, variant, String(times)),
       );
       const commandsMs = await cpuTimeOfCommands(sandbox, await peerCommands(sandbox), times);
       const cost: SyncCost = {

@@ -4,34 +4,18 @@
  *
  * @module
  */
-import { Agent } from "../lib/agent/agent.ts";
-import { IptablesBackend } from "../lib/backends/iptables/iptables_backend.ts";
-import { parseChainName } from "../lib/config/chain_name.ts";
 import { LARGEST_CONFIG } from "../lib/config/decode.ts";
-import { systemClock } from "../lib/system/clock.ts";
-import { ChildProcessRunner } from "../lib/system/command_runner.ts";
 import { FileConfigSource } from "../lib/system/config_source.ts";
 import { createLogger } from "../lib/system/logger.ts";
+import { createRealAgent } from "../tests/fakes/real_agent.ts";
 import { cpuTimeOf } from "./cpu_time.ts";
 
 const [variant, times] = [Deno.args[0] as "nft" | "legacy", Number(Deno.args[1])];
-const agent = new Agent({
-  source: new FileConfigSource("/etc/config/ip-masq-agent", LARGEST_CONFIG),
-  backends: [
-    new IptablesBackend(
-      "IPv4",
-      parseChainName("IP-MASQ-AGENT"),
-      new ChildProcessRunner(),
-      `iptables-${variant}`,
-    ),
-  ],
-  clock: systemClock,
-  logger: createLogger({ verbosity: 0, skipHeaders: true, logFormat: "text" }, (line) => {
-    Deno.stderr.writeSync(new TextEncoder().encode(line));
-  }),
-  configOptions: { enableIpv6: false, allReservedRanges: false },
-  masquerade: { randomFully: true, toPorts: [] },
+const logger = createLogger({ verbosity: 0, skipHeaders: true, logFormat: "text" }, (line) => {
+  Deno.stderr.writeSync(new TextEncoder().encode(line));
 });
+const source = new FileConfigSource("/etc/config/ip-masq-agent", LARGEST_CONFIG);
+const agent = createRealAgent(source, logger, `iptables-${variant}`);
 
 async function sync(count: number): Promise<void> {
   for (let time = 0; time < count; time++) {

@@ -1,6 +1,6 @@
 /** Other programs write the same table at the same time, and the agent is killed at any moment. */
 import { assert, assertEquals } from "@std/assert";
-import { fromFileUrl } from "@std/path";
+import { runScript } from "../sandbox/run_script.ts";
 import { EXECUTABLE, Sandbox, VARIANTS } from "../sandbox/sandbox.ts";
 
 const ROUNDS = 1_000;
@@ -28,21 +28,10 @@ for (const variant of VARIANTS) {
     const writers = ["WRITER-A", "WRITER-B"].map((name) =>
       sandbox.run("bash", ["-c", WRITER, "-", name, String(ROUNDS)])
     );
-    const importMap = Deno.env.get("DENO_FLAGS")?.split(" ").filter((flag) => flag !== "") ?? [];
-    const agent = sandbox.run(Deno.execPath(), [
-      "run",
-      "--quiet",
-      "--no-check",
-      ...importMap,
-      "--allow-all",
-      fromFileUrl(new URL("stress_agent.ts", import.meta.url)),
-      String(ROUNDS),
-    ]);
-    const { code, stdout, stderr } = await agent;
-    assertEquals(code, 0, stderr);
+    const errors = JSON.parse(await runScript(sandbox, "tests/kernel/stress_agent.ts", [], String(ROUNDS)));
     for (const writer of await Promise.all(writers)) assertEquals(writer.code, 0, writer.stderr);
     // What a lock or a transaction refused was tried again; anything else is a bug.
-    for (const error of JSON.parse(stdout).errors) {
+    for (const error of errors) {
       assert(/lock|again|busy|line \d+ failed|RULE_|CHAIN_/i.test(error), error);
     }
 

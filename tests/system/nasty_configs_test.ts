@@ -1,22 +1,16 @@
 /** No config uses much time or memory. Each is loaded by a process of its own, with the program's own V8 flags. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { fromFileUrl } from "@std/path";
-import permissions from "../../tools/permissions" with { type: "text" };
 import { NASTY_CONFIGS } from "../config/nasty_configs.ts";
+import { scriptArgs, V8_FLAGS } from "../sandbox/run_script.ts";
 import type { LoadReport } from "./load_worker.ts";
 
 /** MiB that loading a config may add to the peak, and milliseconds that it may take on a busy machine. */
 const MOST_MEBIBYTES = 64;
 const MOST_MILLISECONDS = 5_000;
 
-const WORKER = fromFileUrl(new URL("load_worker.ts", import.meta.url));
-const V8_FLAGS = permissions.split("\n").filter((flag) => flag.startsWith("--v8-flags="));
-/** What makes imports resolve here. */
-const DENO_FLAGS = (Deno.env.get("DENO_FLAGS") ?? "").split(" ").filter((flag) => flag !== "");
-
 async function load(name: string): Promise<LoadReport> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-check", ...DENO_FLAGS, ...V8_FLAGS, "--allow-all", WORKER, name],
+    args: scriptArgs("tests/system/load_worker.ts", V8_FLAGS, name),
   }).output();
   const decoder = new TextDecoder();
   assertEquals(code, 0, decoder.decode(stderr));
