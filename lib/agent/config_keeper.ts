@@ -55,7 +55,7 @@ export class ConfigKeeper {
     try {
       const reading = await this.#source.read();
       this.#isReadable = !("unreadable" in reading);
-      const { config, warnings } = loadReading(this.#source.path, reading, this.#options);
+      const { config, warnings } = await loadReading(this.#source.path, reading, this.#options);
       if (!this.#isGood) this.#reporter.report("info", `Config ${this.#source.path} is good again`);
       if (warnings.length > 0) this.#reporter.report("warning", ...warnings.map(formatProblem));
       this.#isGood = true;

@@ -59,7 +59,7 @@ export class Handover {
   async #removeOthers(active: Backend): Promise<readonly Looked[]> {
     const results: Looked[] = [];
     const look = async (name: BackendName) => {
-      const backend = createBackend(name, active.family, this.#parts.chainName, this.#parts.runner);
+      const backend = await createBackend(name, active.family, this.#parts.chainName, this.#parts.runner);
       const result = await this.#remove(name, backend, active);
       results.push(result);
       return { result, seesLegacy: backend instanceof IptablesBackend && backend.sawLegacyTables };

@@ -1,7 +1,7 @@
 /** A source -> the config that it gives now. */
-import { loadConfig, type LoadedConfig } from "../config/load_config.ts";
+import type { LoadedConfig } from "../config/load_config.ts";
 import { ConfigError } from "../config/problem.ts";
-import type { ConfigOptions } from "../config/resolve_config.ts";
+import { type ConfigOptions, resolveConfig } from "../config/resolve_config.ts";
 import type { ConfigReading, ConfigSource } from "../system/config_source.ts";
 
 /**
@@ -10,16 +10,25 @@ import type { ConfigReading, ConfigSource } from "../system/config_source.ts";
  * @throws {ConfigError} It can't be read, or is bad.
  */
 export async function readConfig(source: ConfigSource, options: ConfigOptions): Promise<LoadedConfig> {
-  return loadReading(source.path, await source.read(), options);
+  return await loadReading(source.path, await source.read(), options);
 }
 
 /**
- * Loads what was read from `path`.
+ * Loads what was read from `path`; no file at all gives the defaults. The parser is loaded with the first file: it is
+ * half of the agent's code.
  *
  * @throws {ConfigError} It could not be read, or is bad.
  */
-export function loadReading(path: string, reading: ConfigReading, options: ConfigOptions): LoadedConfig {
-  if ("files" in reading) return loadConfig(reading.files, options);
+export async function loadReading(
+  path: string,
+  reading: ConfigReading,
+  options: ConfigOptions,
+): Promise<LoadedConfig> {
+  if ("files" in reading) {
+    if (reading.files.length === 0) return { config: resolveConfig({}, options).config, warnings: [] };
+    const { loadConfig } = await import("../config/load_config.ts");
+    return loadConfig(reading.files, options);
+  }
   throw new ConfigError([{
     severity: "error",
     origin: { file: path, key: "" },

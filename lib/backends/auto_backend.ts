@@ -35,10 +35,10 @@ export function createChooser(
 export class AutoBackend implements Backend {
   readonly family: IpFamily;
   readonly #choose: Chooser;
-  readonly #create: (name: BackendName) => Backend;
+  readonly #create: (name: BackendName) => Promise<Backend>;
   #chosen: Backend | undefined;
 
-  constructor(family: IpFamily, choose: Chooser, create: (name: BackendName) => Backend) {
+  constructor(family: IpFamily, choose: Chooser, create: (name: BackendName) => Promise<Backend>) {
     this.family = family;
     this.#choose = choose;
     this.#create = create;
@@ -72,6 +72,6 @@ export class AutoBackend implements Backend {
   }
 
   async #backend(): Promise<Backend> {
-    return this.#chosen ??= this.#create(await this.#choose());
+    return this.#chosen ??= await this.#create(await this.#choose());
   }
 }

@@ -5,16 +5,18 @@ import type { CommandRunner } from "../system/command_runner.ts";
 import type { Backend } from "./backend.ts";
 import type { BackendName } from "./backend_name.ts";
 import { IptablesBackend } from "./iptables/iptables_backend.ts";
-import { NftablesBackend } from "./nftables/nftables_backend.ts";
 
-/** The backend of that name for one family; `chainName` matters to those of iptables only. */
-export function createBackend(
+/**
+ * The backend of that name for one family; `chainName` matters to those of iptables only. The code for nftables is
+ * loaded by who needs it.
+ */
+export async function createBackend(
   name: BackendName,
   family: IpFamily,
   chainName: ChainName,
   runner: CommandRunner,
-): Backend {
-  return name === "nftables"
-    ? new NftablesBackend(family, runner)
-    : new IptablesBackend(family, chainName, runner, name);
+): Promise<Backend> {
+  if (name !== "nftables") return new IptablesBackend(family, chainName, runner, name);
+  const { NftablesBackend } = await import("./nftables/nftables_backend.ts");
+  return new NftablesBackend(family, runner);
 }

@@ -3,7 +3,6 @@ import { AutoBackend, createChooser } from "../backends/auto_backend.ts";
 import type { Backend } from "../backends/backend.ts";
 import type { BackendChoice, BackendName } from "../backends/backend_name.ts";
 import { createBackend } from "../backends/create_backend.ts";
-import { detectBackend } from "../backends/probe.ts";
 import type { IpFamily } from "../config/ip_address.ts";
 import type { CommandRunner } from "../system/command_runner.ts";
 import type { RuleOptions } from "./flag_values.ts";
@@ -24,15 +23,18 @@ export type BackendOptions = Pick<RuleOptions, "enableIpv6" | "chainName"> & {
  *
  * @param onChoice Told, once, what auto found and why.
  */
-export function createBackends(
+export async function createBackends(
   options: BackendOptions,
   runner: CommandRunner,
   onChoice: (backend: BackendName, reason: string) => void = () => {},
-): readonly Backend[] {
+): Promise<readonly Backend[]> {
   const { backend, chainName } = options;
   const families = familiesOf(options);
   const create = (name: BackendName, family: IpFamily) => createBackend(name, family, chainName, runner);
-  if (backend !== "auto") return families.map((family) => create(backend, family));
-  const choose = createChooser(() => detectBackend(runner, chainName), onChoice);
+  if (backend !== "auto") return await Promise.all(families.map((family) => create(backend, family)));
+  const choose = createChooser(async () => {
+    const { detectBackend } = await import("../backends/probe.ts");
+    return await detectBackend(runner, chainName);
+  }, onChoice);
   return families.map((family) => new AutoBackend(family, choose, (name) => create(name, family)));
 }

@@ -30,7 +30,7 @@ export async function showDifferences(
   const { config, warnings } = await readConfig(source, options);
   for (const warning of warnings) system.printError(`${formatProblem(warning)}\n`);
   let [changed, failures] = [0, 0];
-  for (const backend of createBackends(options, system.runner)) {
+  for (const backend of await createBackends(options, system.runner)) {
     const { family } = backend;
     try {
       const plan = await backend.plan(buildRuleset(family, config, options));

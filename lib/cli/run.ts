@@ -8,8 +8,6 @@ import { FlagValues } from "./flag_values.ts";
 import { parseGoFlags, UsageError } from "./go_flags.ts";
 import { runAgent } from "./run_agent.ts";
 import { EXIT, type System } from "./system.ts";
-import { commandUsage, usage } from "./usage.ts";
-import { describeVersions } from "./version.ts";
 
 /** Runs the program to its end and returns the exit code. */
 export async function run(args: readonly string[], system: System): Promise<number> {
@@ -32,10 +30,12 @@ export async function run(args: readonly string[], system: System): Promise<numb
 async function runFlags(args: readonly string[], system: System): Promise<number> {
   const options = parseAgentOptions(args);
   if (options.showHelp) {
+    const { usage } = await import("./usage.ts");
     system.printOut(usage());
     return EXIT.done;
   }
   if (options.showVersion) {
+    const { describeVersions } = await import("./version.ts");
     system.printOut(await describeVersions(system.build, system.runner));
     return EXIT.done;
   }
@@ -60,6 +60,7 @@ async function runCommand(
 ): Promise<number> {
   const flags = new FlagValues(parseGoFlags(args, command.flags), command.flags);
   if (flags.boolean("help")) {
+    const { commandUsage } = await import("./usage.ts");
     system.printOut(commandUsage(command));
     return EXIT.done;
   }

@@ -1,6 +1,6 @@
 /** The agent itself: once, or as a daemon. */
 import { Agent } from "../agent/agent.ts";
-import { Handover } from "../agent/handover.ts";
+import type { Handover, HandoverParts } from "../agent/handover.ts";
 import { PatientSource } from "../agent/patient_source.ts";
 import type { Logger } from "../system/logger.ts";
 import type { AgentOptions } from "./agent_options.ts";
@@ -20,7 +20,7 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
   const agent = new Agent({
     source: new PatientSource(system.createConfigSource(options.configPath), clock),
     ...(!options.once && { watcher: system.createConfigWatcher(options.configPath) }),
-    backends: createBackends(
+    backends: await createBackends(
       options,
       runner,
       (name, reason) => logger.info(`Backend ${name}: ${reason}`),
@@ -29,7 +29,7 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
     logger,
     configOptions: options,
     masquerade: options,
-    handover: new Handover({ chainName: options.chainName, runner, logger }),
+    handover: handoverOf({ chainName: options.chainName, runner, logger }),
   });
   if (options.once) {
     const { configIsGood, failures } = await agent.cycle();
@@ -48,6 +48,17 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
     agent.wake();
   });
   return await runUntilStopped(agent, options, system, logger);
+}
+
+/** A handover whose code is loaded once rules stand: nothing before needs it. */
+function handoverOf(parts: HandoverParts): Pick<Handover, "finish"> {
+  let handover: Promise<Handover> | undefined;
+  return {
+    async finish(backend) {
+      handover ??= import("../agent/handover.ts").then(({ Handover }) => new Handover(parts));
+      return await (await handover).finish(backend);
+    },
+  };
 }
 
 /** Returns whether it could listen. */

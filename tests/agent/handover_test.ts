@@ -52,7 +52,7 @@ async function handOver(active: BackendName, host: Host, rounds = 1) {
       stderr: host.legacyTables && name.includes("-nft") ? LEGACY_TABLES : "",
     };
   });
-  const backend = createBackend(active, "IPv4", CHAIN, runner);
+  const backend = await createBackend(active, "IPv4", CHAIN, runner);
   await backend.plan(RULESET);
   commands.length = 0;
   const handover = new Handover({ chainName: CHAIN, runner, logger });

@@ -15,7 +15,9 @@ Deno.test("AutoBackend looks at the host when it is first used, once for all fam
     return Promise.resolve({ backend: "nftables" as const, reason: "why" });
   }, (backend, reason) => choices.push(`${backend}: ${reason}`));
   const kernel = new FakeBackend();
-  const families = (["IPv4", "IPv6"] as const).map((family) => new AutoBackend(family, choose, () => kernel));
+  const families = (["IPv4", "IPv6"] as const).map((family) =>
+    new AutoBackend(family, choose, () => Promise.resolve(kernel))
+  );
   assertEquals([searches, families[0]!.describe()], [0, "auto"]);
   await Promise.all(families.map((backend) => backend.plan(RULESET)));
   await families[0]!.apply(await families[0]!.plan(RULESET));
@@ -29,7 +31,7 @@ Deno.test("AutoBackend looks again after a search that failed", async () => {
     if (!works) return Promise.reject(new BackendError("No backend works here"));
     return Promise.resolve({ backend: "nftables" as const, reason: "why" });
   }, () => {});
-  const backend = new AutoBackend("IPv4", choose, () => new FakeBackend());
+  const backend = new AutoBackend("IPv4", choose, () => Promise.resolve(new FakeBackend()));
   await assertRejects(() => backend.plan(RULESET), BackendError, "No backend works here");
   works = true;
   assertEquals((await backend.plan(RULESET)).fresh, true);
