@@ -3,7 +3,7 @@ import type { Backend } from "../backends/backend.ts";
 import { formatDuration } from "../config/duration.ts";
 import type { ConfigOptions } from "../config/resolve_config.ts";
 import { buildRuleset, type MasqueradeOptions } from "../rules/ruleset.ts";
-import type { Clock } from "../system/clock.ts";
+import { type Clock, sleep } from "../system/clock.ts";
 import type { ConfigSource } from "../system/config_source.ts";
 import type { ConfigWatcher } from "../system/config_watcher.ts";
 import type { Logger } from "../system/logger.ts";
@@ -75,7 +75,7 @@ export class Agent {
       if (this.config.isReadable && watcher?.ensure(() => hints.hint())) hints.hint();
       const wait = Math.max(0, this.#due - clock.now());
       logger.verbose(4, () => `Next sync in ${formatDuration(wait)}`);
-      if (!stop.aborted) await clock.sleep(wait, this.#wake.signal);
+      if (!stop.aborted) await sleep(clock, wait, this.#wake.signal);
     }
     stop.removeEventListener("abort", endWait);
     watcher?.close();

@@ -22,20 +22,18 @@ export class Hints {
   /** Tells of one event. */
   hint(): void {
     this.#last = this.#clock.now();
-    if (!this.#waiting) void this.#wait();
+    if (this.#waiting) return;
+    this.#waiting = true;
+    this.#wait(this.#last);
   }
 
-  async #wait(): Promise<void> {
-    this.#waiting = true;
-    const first = this.#last;
-    const never = new AbortController().signal;
-    for (;;) {
-      const end = Math.min(this.#last + QUIET_MS, first + LONGEST_MS);
-      const left = end - this.#clock.now();
-      if (left <= 0) break;
-      await this.#clock.sleep(left, never);
+  #wait(first: number): void {
+    const end = Math.min(this.#last + QUIET_MS, first + LONGEST_MS);
+    const left = end - this.#clock.now();
+    if (left > 0) this.#clock.after(left, () => this.#wait(first));
+    else {
+      this.#waiting = false;
+      this.#callback();
     }
-    this.#waiting = false;
-    this.#callback();
   }
 }

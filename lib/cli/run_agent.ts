@@ -85,8 +85,7 @@ async function runUntilStopped(
 ): Promise<number> {
   const { clock, stop } = system;
   const graceOver = new Promise<boolean>((resolve) => {
-    const never = new AbortController().signal;
-    stop.addEventListener("abort", () => void clock.sleep(GRACE_MS, never).then(() => resolve(false)));
+    stop.addEventListener("abort", () => void clock.after(GRACE_MS, () => resolve(false)));
   });
   const finished = await Promise.race([agent.run(stop).then(() => true), graceOver]);
   if (!finished) logger.warning("Stopped in the middle of a sync that hangs");

@@ -1,13 +1,13 @@
 /** Time, so that tests can have their own. */
 
-/** The port: tells the time and waits. */
+/** The port: tells the time and calls back. */
 export interface Clock {
   /** Milliseconds since some moment in the past; never steps back. */
   now(): number;
   /** Milliseconds since 1970, as the calendar has it at the moment. */
   epoch(): number;
-  /** Resolves after `milliseconds`, 24 days at the most, or as soon as `signal` aborts. Never rejects. */
-  sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
+  /** Calls back after `milliseconds`, 24 days at the most. Returns what prevents that. */
+  after(milliseconds: number, callback: () => void): () => void;
 }
 
 /** A timer that is to run for longer than this ends at once instead, and the agent would sync without a pause. */
@@ -18,16 +18,22 @@ export const systemClock: Clock = {
   now: () => performance.now(),
   epoch: () => Date.now(),
 
-  sleep(milliseconds, signal) {
-    return new Promise((resolve) => {
-      if (signal.aborted) return resolve();
-      const finish = () => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", finish);
-        resolve();
-      };
-      const timer = setTimeout(finish, Math.min(milliseconds, LONGEST_TIMER_MS));
-      signal.addEventListener("abort", finish);
-    });
+  after(milliseconds, callback) {
+    const timer = setTimeout(callback, Math.min(milliseconds, LONGEST_TIMER_MS));
+    return () => clearTimeout(timer);
   },
 };
+
+/** Resolves after `milliseconds`, 24 days at the most, or as soon as `signal` aborts. Never rejects. */
+export function sleep(clock: Clock, milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const finish = () => {
+      cancel();
+      signal.removeEventListener("abort", finish);
+      resolve();
+    };
+    const cancel = clock.after(milliseconds, finish);
+    signal.addEventListener("abort", finish);
+  });
+}

@@ -34,19 +34,16 @@ export class FakeClock implements Clock {
     return 1_700_000_000_000 + this.time + this.calendarOffset;
   }
 
-  sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  after(milliseconds: number, callback: () => void): () => void {
     this.sleeps.push(milliseconds);
-    return new Promise((resolve) => {
-      if (signal.aborted) return resolve();
-      const wake = () => {
-        this.#sleepers.delete(wake);
-        signal.removeEventListener("abort", wake);
-        resolve();
-      };
-      signal.addEventListener("abort", wake);
-      this.#sleepers.set(wake, this.time + milliseconds);
-      for (const notify of this.#whenAsleep.splice(0)) notify();
-    });
+    const wake = () => {
+      cancel();
+      callback();
+    };
+    const cancel = () => void this.#sleepers.delete(wake);
+    this.#sleepers.set(wake, this.time + milliseconds);
+    for (const notify of this.#whenAsleep.splice(0)) notify();
+    return cancel;
   }
 
   /** Resolves once something sleeps. */
