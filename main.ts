@@ -24,14 +24,6 @@ function print(stream: { writeSync(bytes: Uint8Array): number }, text: string): 
 
 const stop = new AbortController();
 const reloads: (() => void)[] = [];
-// As PID 1 a process without handlers ignores or mistreats signals, so they are there from the start.
-const handlers = [
-  ["SIGTERM", () => stop.abort()],
-  ["SIGINT", () => stop.abort()],
-  ["SIGHUP", () => reloads.forEach((reload) => reload())],
-] as const;
-for (const [signal, handler] of handlers) Deno.addSignalListener(signal, handler);
-
 const printError = (text: string) => print(Deno.stderr, text);
 const system: System = {
   clock: systemClock,
@@ -56,6 +48,10 @@ const system: System = {
     return `${host.includes(":") ? `[${host}]` : host}:${METRICS_PORT}`;
   },
   revokeNetwork: () => void Deno.permissions.revokeSync({ name: "net" }),
+  catchSignals: () => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop.abort());
+    Deno.addSignalListener("SIGHUP", () => reloads.forEach((reload) => reload()));
+  },
   stop: stop.signal,
   onReload: (callback) => void reloads.push(callback),
 };

@@ -39,8 +39,8 @@ async function runFlags(args: readonly string[], system: System): Promise<number
     system.printOut(await describeVersions(system.build, system.runner));
     return EXIT.done;
   }
-  if (options.metricsHost === undefined || options.once || options.dryRun) system.revokeNetwork();
   if (options.dryRun) {
+    system.revokeNetwork();
     const { showDifferences } = await import("./differences.ts");
     const { changed, failures } = await showDifferences(
       system.createConfigSource(options.configPath),

@@ -13,12 +13,18 @@ const GRACE_MS = 1_500;
 /** Runs the agent to its end and returns the exit code. */
 export async function runAgent(options: AgentOptions, system: System): Promise<number> {
   const { clock, runner } = system;
+  const source = new PatientSource(system.createConfigSource(options.configPath), clock);
+  // First of all, so that the file system works while the rest is made.
+  source.readAhead();
+  // As PID 1 of a container a process without handlers would ignore these signals.
+  system.catchSignals();
+  if (options.metricsHost === undefined || options.once) system.revokeNetwork();
   const logger = system.createLogger(options);
   for (const flag of options.ignoredFlags) {
     logger.verbose(2, () => `--${flag} has no meaning here and is ignored`);
   }
   const agent = new Agent({
-    source: new PatientSource(system.createConfigSource(options.configPath), clock),
+    source,
     ...(!options.once && { watcher: system.createConfigWatcher(options.configPath) }),
     backends: await createBackends(
       options,

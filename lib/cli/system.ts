@@ -28,6 +28,11 @@ export interface System {
   serveHttp(host: string, answer: (path: string) => Promise<Answer | undefined>): string;
   /** Gives up the permission to use the network; a server that listens goes on. */
   revokeNetwork(): void;
+  /**
+   * From now on SIGTERM and SIGINT abort `stop`, and SIGHUP calls the callbacks of `onReload`. Until then they end the
+   * program, as they should where there is nothing to finish first.
+   */
+  catchSignals(): void;
   /** Aborts when the program is asked to stop. */
   readonly stop: AbortSignal;
   /** Calls back whenever the program is asked to sync now. */

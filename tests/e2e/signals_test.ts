@@ -61,3 +61,30 @@ Deno.test("a sync that hangs does not hold up the end", async () => {
     "Stopped: the rules stay in place",
   ]);
 });
+
+Deno.test("a command that waits for its input ends at a signal, as any program does", async (t) => {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    await t.step(signal, async () => {
+      const child = new Deno.Command(EXECUTABLE, {
+        args: ["validate", "-"],
+        stdin: "piped",
+        stdout: "null",
+        stderr: "null",
+      }).spawn();
+      // Deno reads standard input in a thread of that name.
+      while (!await hasThread(child.pid, "tokio-runtime-w")) { /* It starts. */ }
+      child.kill(signal);
+      const giveUp = setTimeout(() => child.kill("SIGKILL"), 5_000);
+      assertEquals((await child.status).signal, signal);
+      clearTimeout(giveUp);
+      await child.stdin.abort();
+    });
+  }
+});
+
+async function hasThread(pid: number, name: string): Promise<boolean> {
+  for await (const task of Deno.readDir(`/proc/${pid}/task`)) {
+    if ((await Deno.readTextFile(`/proc/${pid}/task/${task.name}/comm`)).trim() === name) return true;
+  }
+  return false;
+}

@@ -53,6 +53,7 @@ export async function runOn(machine: Machine, ...args: readonly string[]): Promi
     createLogger: () => new FakeLogger(),
     printOut: (text) => printed.out += text,
     printError: (text) => printed.error += text,
+    catchSignals: () => {},
     stop: new AbortController().signal,
     onReload: () => {},
   };
