@@ -1,9 +1,9 @@
 /** When to read the config and when to sync. */
 import type { Backend } from "../backends/backend.ts";
 import { formatDuration } from "../config/duration.ts";
-import type { ConfigOptions } from "../config/resolve_config.ts";
+import type { ConfigOptions } from "../config/defaults.ts";
 import { buildRuleset, type MasqueradeOptions } from "../rules/ruleset.ts";
-import { type Clock, sleep } from "../system/clock.ts";
+import type { Clock } from "../system/clock.ts";
 import type { ConfigSource } from "../system/config_source.ts";
 import type { ConfigWatcher } from "../system/config_watcher.ts";
 import type { Logger } from "../system/logger.ts";
@@ -11,6 +11,7 @@ import { ConfigKeeper } from "./config_keeper.ts";
 import { FamilyAgent } from "./family_agent.ts";
 import type { Handover } from "./handover.ts";
 import { Hints } from "./hints.ts";
+import { sleep } from "./sleep.ts";
 
 /** What an agent is made of. */
 export interface AgentParts {

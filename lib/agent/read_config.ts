@@ -1,7 +1,7 @@
 /** A source -> the config that it gives now. */
 import type { LoadedConfig } from "../config/load_config.ts";
 import { ConfigError } from "../config/problem.ts";
-import { type ConfigOptions, resolveConfig } from "../config/resolve_config.ts";
+import { applyDefaults, type ConfigOptions } from "../config/defaults.ts";
 import type { ConfigReading, ConfigSource } from "../system/config_source.ts";
 
 /**
@@ -25,7 +25,7 @@ export async function loadReading(
   options: ConfigOptions,
 ): Promise<LoadedConfig> {
   if ("files" in reading) {
-    if (reading.files.length === 0) return { config: resolveConfig({}, options).config, warnings: [] };
+    if (reading.files.length === 0) return { config: applyDefaults({}, options), warnings: [] };
     const { loadConfig } = await import("../config/load_config.ts");
     return loadConfig(reading.files, options);
   }

@@ -1,6 +1,7 @@
 /** The values of flags, given or by default, in the types that they stand for. */
 import { type ChainName, parseChainName } from "../config/chain_name.ts";
 import { nearest } from "../config/nearest.ts";
+import { hasControlCharacters } from "../config/printable.ts";
 import { parsePortRanges, type PortRange } from "../config/port_range.ts";
 import type { FlagDefinition } from "./flag_definitions.ts";
 import { type ParsedFlags, parseGoBoolean, UsageError } from "./go_flags.ts";
@@ -98,6 +99,6 @@ export function readRuleOptions(
  */
 export function parseInputPath(text: string): string {
   if (text === "") throw new SyntaxError('a path may not be empty: write "-" for standard input');
-  if (/\p{Cc}/u.test(text)) throw new SyntaxError("a path may not have control characters");
+  if (hasControlCharacters(text)) throw new SyntaxError("a path may not have control characters");
   return text;
 }

@@ -31,6 +31,7 @@ export function parseGoBoolean(text: string): boolean | undefined {
  */
 export function parseGoFlags(args: readonly string[], definitions: readonly FlagDefinition[]): ParsedFlags {
   const flags: string[] = [];
+  const names = new Set<string>();
   const words: string[] = [];
   for (let at = 0; at < args.length; at++) {
     const arg = args[at]!;
@@ -54,21 +55,17 @@ export function parseGoFlags(args: readonly string[], definitions: readonly Flag
     }
     checkType(definition, value);
     flags.push(`--${definition.name}=${value}`);
+    names.add(definition.name);
   }
-  const parsed = parseArgs(flags, { string: definitions.map(({ name }) => name) });
-  const values = new Map<string, string>();
-  for (const { name } of definitions) {
-    const value = [parsed[name]].flat().at(-1);
-    if (value !== undefined && flags.some((flag) => flag.startsWith(`--${name}=`))) {
-      values.set(name, String(value));
-    }
-  }
+  const parsed = parseArgs(flags, { string: [...names] });
+  const values = new Map([...names].map((name) => [name, String([parsed[name]].flat().at(-1))]));
   return { values, words };
 }
 
 function findFlag(name: string, arg: string, definitions: readonly FlagDefinition[]): FlagDefinition {
-  const sameName = (other: string) => other.replaceAll("_", "-") === name.replaceAll("_", "-");
-  const definition = definitions.find((it) => sameName(it.name) || it.alias === name);
+  const withHyphens = (text: string) => text.replaceAll("_", "-");
+  const wanted = withHyphens(name);
+  const definition = definitions.find((it) => withHyphens(it.name) === wanted || it.alias === name);
   if (definition !== undefined) return definition;
   const meant = nearest(name, definitions.map((it) => it.name));
   const hint = meant === undefined ? "see --help" : `did you mean --${meant}?`;

@@ -4,7 +4,8 @@ import { decodeConfig, LARGEST_CONFIG } from "./decode.ts";
 import { mergeSettings } from "./merge.ts";
 import { parseConfig } from "./parse_config.ts";
 import { ConfigError, type ConfigProblem, sortProblems } from "./problem.ts";
-import { type ConfigOptions, resolveConfig } from "./resolve_config.ts";
+import type { ConfigOptions } from "./defaults.ts";
+import { resolveConfig } from "./resolve_config.ts";
 
 /** A config file as it was read. */
 export interface ConfigFile {

@@ -3,11 +3,11 @@ import { parseCidr } from "./cidr.ts";
 import {
   type CidrEntry,
   type ConfigSettings,
-  DEFAULT_CIDR_LIMIT,
   type Origin,
   type SettingName,
   SHORTEST_RESYNC_INTERVAL_MS,
 } from "./config.ts";
+import { DEFAULT_CIDR_LIMIT } from "./defaults.ts";
 import { type Document, DocumentError, parseDocument } from "./document.ts";
 import { parseDuration } from "./duration.ts";
 import { CONFIG_KEYS, type KeyDefinition } from "./keys.ts";

@@ -12,6 +12,12 @@ export function printable(text: string, longest = LONGEST): string {
   );
 }
 
+/** Whether there is any character of Unicode's category Cc, which has the first 32 of each half of Latin-1 and DEL. */
+export function hasControlCharacters(text: string): boolean {
+  // The first regular expression with \p{Cc} costs a process a quarter of a millisecond.
+  return [...text].some((character) => character < " " || character >= "\x7f" && character <= "\x9f");
+}
+
 /** `1 rule`, `2 rules`. */
 export function plural(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? "" : "s"}`;

@@ -1,24 +1,9 @@
 /** Settings of the files -> one complete config, with what is odd about it. */
 import { type Cidr, cidrContains } from "./cidr.ts";
-import {
-  type CidrEntry,
-  type ConfigSettings,
-  DEFAULT_CIDR_LIMIT,
-  DEFAULT_RESYNC_INTERVAL_MS,
-  defaultNonMasqueradeCidrs,
-  type MasqConfig,
-  type Origin,
-} from "./config.ts";
+import type { CidrEntry, ConfigSettings, MasqConfig, Origin } from "./config.ts";
+import { applyDefaults, type ConfigOptions } from "./defaults.ts";
 import { type ConfigProblem, formatOrigin, ProblemList } from "./problem.ts";
 import { LINK_LOCAL, LINK_LOCAL_KEY } from "./link_local.ts";
-
-/** What flags say about the meaning of a config. */
-export interface ConfigOptions {
-  /** `--enable-ipv6`. */
-  readonly enableIpv6: boolean;
-  /** `--nomasq-all-reserved-ranges`. */
-  readonly allReservedRanges: boolean;
-}
 
 /** A complete config, to be used only where no problem is an error. */
 export interface ResolvedConfig {
@@ -28,15 +13,7 @@ export interface ResolvedConfig {
 
 /** Puts defaults where `settings` has nothing, and checks what one key alone can't tell. */
 export function resolveConfig(settings: ConfigSettings, options: ConfigOptions): ResolvedConfig {
-  const config: MasqConfig = {
-    nonMasqueradeCidrs: settings.nonMasqueradeCIDRs ?? defaultNonMasqueradeCidrs(options.allReservedRanges),
-    masqueradeCidrs: settings.masqueradeCIDRs ?? [],
-    masqOutbound: { IPv4: settings.masqOutBound ?? true, IPv6: settings.masqOutBoundIPv6 ?? true },
-    masqLinkLocal: { IPv4: settings.masqLinkLocal ?? false, IPv6: settings.masqLinkLocalIPv6 ?? false },
-    cidrLimit: settings.cidrLimit ?? DEFAULT_CIDR_LIMIT,
-    resyncIntervalMs: settings.resyncInterval ?? DEFAULT_RESYNC_INTERVAL_MS,
-    origins: settings.origins ?? new Map(),
-  };
+  const config = applyDefaults(settings, options);
   const problems = new ProblemList();
   reportLimit(config, problems);
   reportCovered(config, options, problems);

@@ -46,6 +46,11 @@ export class FakeClock implements Clock {
     return cancel;
   }
 
+  /** How many wait for their time. */
+  get sleepers(): number {
+    return this.#sleepers.size;
+  }
+
   /** Resolves once something sleeps. */
   async asleep(): Promise<void> {
     if (this.#sleepers.size === 0) await new Promise<void>((resolve) => this.#whenAsleep.push(resolve));

@@ -1,27 +1,26 @@
 import { assert, assertEquals } from "@std/assert";
-import { sleep, systemClock } from "../../lib/system/clock.ts";
+import { systemClock } from "../../lib/system/clock.ts";
 
-Deno.test("sleep() ends after its time", async () => {
+const pause = (milliseconds: number) =>
+  new Promise<void>((resolve) => void systemClock.after(milliseconds, resolve));
+
+Deno.test("systemClock.after() calls back after its time", async () => {
   const before = systemClock.now();
-  await sleep(systemClock, 20, new AbortController().signal);
+  await pause(20);
   assert(systemClock.now() - before >= 19);
 });
 
-Deno.test("sleep() ends at once when woken, and leaves no timer behind", async () => {
-  const wake = new AbortController();
-  const sleeping = sleep(systemClock, 3_600_000, wake.signal);
-  wake.abort();
-  await sleeping;
-  await sleep(systemClock, 3_600_000, wake.signal);
-  assertEquals(wake.signal.aborted, true);
+Deno.test("systemClock.after() can be taken back, and then leaves no timer behind", async () => {
+  let called = false;
+  systemClock.after(10, () => called = true)();
+  await pause(50);
+  assertEquals(called, false);
 });
 
-Deno.test("sleep() sleeps for a time that no timer can hold", async () => {
-  const wake = new AbortController();
-  let isAwake = false;
-  const sleeping = sleep(systemClock, 1_000 * 3_600_000, wake.signal).then(() => isAwake = true);
-  await sleep(systemClock, 50, new AbortController().signal);
-  assertEquals(isAwake, false);
-  wake.abort();
-  await sleeping;
+Deno.test("systemClock.after() waits for a time that no timer can hold", async () => {
+  let called = false;
+  const cancel = systemClock.after(1_000 * 3_600_000, () => called = true);
+  await pause(50);
+  assertEquals(called, false);
+  cancel();
 });
