@@ -12,12 +12,15 @@ export interface Command {
   readonly args: readonly string[];
   /** Text for standard input; none where undefined. */
   readonly input?: string;
+  /** Whether nobody will look at what it prints, which spares reading it. */
+  readonly ignoreOutput?: boolean;
 }
 
 /** How a command ended. */
 export interface CommandResult {
   /** Exit code; 128 plus the signal's number where a signal ended it. */
   readonly code: number;
+  /** Empty, as `stderr`, where the command's output is ignored. */
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -57,6 +60,9 @@ const SEARCH_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 /** Milliseconds after which a command is killed: well over the 5 s that it may wait for the lock. */
 const TIME_LIMIT_MS = 30_000;
 
+/** What a command printed whose output is ignored. */
+const NOTHING = new Uint8Array();
+
 /** A collection takes a few milliseconds. */
 const RUNS_BETWEEN_COLLECTIONS = 16;
 
@@ -94,7 +100,9 @@ export class ChildProcessRunner implements CommandRunner {
     }, this.#timeLimitMs);
     try {
       // Reading starts before writing: a child that prints much before it reads would block for ever otherwise.
-      const output = child.output();
+      const output = command.ignoreOutput
+        ? child.status.then(({ code }) => ({ code, stdout: NOTHING, stderr: NOTHING }))
+        : child.output();
       if (command.input !== undefined) await writeInput(child.stdin, command.input);
       const { code, stdout, stderr } = await output;
       if (timedOut) throw new CommandTimeoutError(command.name, this.#timeLimitMs);
@@ -105,7 +113,8 @@ export class ChildProcessRunner implements CommandRunner {
     }
   }
 
-  #spawn({ name, args, input }: Command): Deno.ChildProcess {
+  #spawn({ name, args, input, ignoreOutput }: Command): Deno.ChildProcess {
+    const output = ignoreOutput ? "null" : "piped";
     const known = this.#found.get(name);
     for (const folder of known === undefined ? this.#folders : [known, ...this.#folders]) {
       try {
@@ -114,8 +123,8 @@ export class ChildProcessRunner implements CommandRunner {
           clearEnv: true,
           env: { LC_ALL: "C" },
           stdin: input === undefined ? "null" : "piped",
-          stdout: "piped",
-          stderr: "piped",
+          stdout: output,
+          stderr: output,
         }).spawn();
         this.#found.set(name, folder);
         return child;

@@ -26,6 +26,14 @@ Deno.test("ChildProcessRunner gives arguments and input, and returns output and 
   });
 });
 
+Deno.test("ChildProcessRunner gives the exit code of a command whose output is ignored", async () => {
+  await withScript("cat; echo bad >&2; exit 4", async (folder) => {
+    const runner = new ChildProcessRunner({ folders: [folder] });
+    const result = await runner.run({ ...COMMAND, input: "x".repeat(1_000_000), ignoreOutput: true });
+    assertEquals(result, { code: 4, stdout: "", stderr: "" });
+  });
+});
+
 Deno.test("ChildProcessRunner gives an empty environment but for the language", async () => {
   await withScript("exec /usr/bin/env", async (folder) => {
     const { stdout } = await new ChildProcessRunner({ folders: [folder] }).run(COMMAND);
