@@ -16,8 +16,8 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
   const source = new PatientSource(system.createConfigSource(options.configPath), clock);
   // First of all, so that the file system works while the rest is made.
   source.readAhead();
-  // As PID 1 of a container a process without handlers would ignore these signals.
-  system.catchSignals();
+  // Rules stand or they don't: nothing has to be finished where one sync is all. A daemon tells how it ends.
+  if (!options.once) system.catchSignals();
   if (options.metricsHost === undefined || options.once) system.revokeNetwork();
   const logger = system.createLogger(options);
   for (const flag of options.ignoredFlags) {
