@@ -20,6 +20,7 @@ export class FamilyAgent {
   /** What the kernel had when it was last looked at. */
   #synced: Ruleset | undefined;
   #failed = false;
+  #mayBeFresh = true;
 
   constructor(backend: Backend, clock: Clock, logger: Logger) {
     this.backend = backend;
@@ -36,7 +37,8 @@ export class FamilyAgent {
   /** Makes the kernel have `ruleset`. Returns whether it has. */
   async sync(ruleset: Ruleset): Promise<boolean> {
     const start = this.#clock.now();
-    const result = await reconcile(this.backend, ruleset);
+    const result = await reconcile(this.backend, ruleset, this.#mayBeFresh);
+    this.#mayBeFresh = false;
     this.status.count(result.outcome, this.#clock.now() - start);
     this.#report(result, ruleset);
     if (result.outcome === "failed") return false;

@@ -62,12 +62,12 @@ export class Handover {
       const backend = await createBackend(name, active.family, this.#parts.chainName, this.#parts.runner);
       const result = await this.#remove(name, backend, active);
       results.push(result);
-      return { result, seesLegacy: backend instanceof IptablesBackend && backend.sawLegacyTables };
+      return { result, seesLegacy: backend instanceof IptablesBackend && backend.mayHaveLegacyTables };
     };
     if (active instanceof IptablesBackend) {
       await look("nftables");
       if (active.variant === "legacy") await look("iptables-nft");
-      else if (active.sawLegacyTables) await look("iptables-legacy");
+      else if (active.mayHaveLegacyTables) await look("iptables-legacy");
     } else {
       const nft = await look("iptables-nft");
       if (nft.seesLegacy || nft.result === "missing" || nft.result === "unreadable") {

@@ -8,9 +8,15 @@ export type SyncResult =
   | { readonly outcome: "applied"; readonly plan: SyncPlan }
   | { readonly outcome: "failed"; readonly error: BackendError };
 
-/** Makes the kernel what `ruleset` says; writes nothing where it already is. Never throws for a tool that fails. */
-export async function reconcile(backend: Backend, ruleset: Ruleset): Promise<SyncResult> {
+/**
+ * Makes the kernel what `ruleset` says; writes nothing where it already is. Never throws for a tool that fails.
+ *
+ * @param mayBeFresh Whether to try first whether nothing of ours stands, which costs one more process where it does.
+ */
+export async function reconcile(backend: Backend, ruleset: Ruleset, mayBeFresh = false): Promise<SyncResult> {
   try {
+    const installed = mayBeFresh ? await backend.install?.(ruleset) : undefined;
+    if (installed !== undefined) return { outcome: "applied", plan: installed };
     const plan = await backend.plan(ruleset);
     if (plan.drift.length === 0) return { outcome: "unchanged", plan };
     await backend.apply(plan);

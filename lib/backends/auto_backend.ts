@@ -53,6 +53,10 @@ export class AutoBackend implements Backend {
     return this.#chosen?.describe() ?? "auto";
   }
 
+  async install(ruleset: Ruleset): Promise<SyncPlan | undefined> {
+    return await (await this.#backend()).install?.(ruleset);
+  }
+
   async plan(ruleset: Ruleset): Promise<SyncPlan> {
     return await (await this.#backend()).plan(ruleset);
   }

@@ -39,6 +39,13 @@ export interface Backend {
   /** Names the tool and its version once they are known, such as `iptables-restore v1.8.9 (nf_tables)`. */
   describe(): string;
   /**
+   * Makes the kernel have `ruleset` in one transaction that fails where anything of ours stands, without reading first:
+   * the quickest way where a node starts. Undefined where it failed, for whatever reason: plan() tells.
+   *
+   * @throws {BackendError} The tool can't be run.
+   */
+  install?(ruleset: Ruleset): Promise<SyncPlan | undefined>;
+  /**
    * Compares the kernel with `ruleset`. Runs reading commands only.
    *
    * @throws {BackendError} The kernel's rules can't be read.

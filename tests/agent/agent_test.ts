@@ -35,6 +35,27 @@ Deno.test("Agent.cycle() installs the rules, says so once, and then leaves them 
   assertEquals(logger.take(), []);
 });
 
+Deno.test("Agent.cycle() tries once to install without reading, and reads where that fails", async (t) => {
+  await t.step("nothing stands", async () => {
+    const { agent, backend, logger } = setUp(TEN);
+    backend.installs = true;
+    await agent.cycle();
+    assertEquals([backend.reads, backend.writes], [0, 1]);
+    assertEquals(logger.take(), ["I IPv4: installed 3 rules, with a list"]);
+    backend.rules = undefined;
+    await agent.cycle();
+    assertEquals([backend.reads, backend.writes], [1, 2], "later it reads first");
+  });
+  await t.step("something stands", async () => {
+    const { agent, backend, logger } = setUp(TEN);
+    backend.installs = true;
+    backend.rules = [];
+    await agent.cycle();
+    assertEquals([backend.reads, backend.writes], [1, 1]);
+    assertEquals(logger.take(), ["I IPv4: updated the rules: the list differs"]);
+  });
+});
+
 Deno.test("Agent.cycle() says at its start that all stands already", async () => {
   const { agent, backend, logger } = setUp(TEN);
   backend.rules = ["169.254.0.0/16 RETURN", "10.0.0.0/8 RETURN", "* MASQUERADE"];

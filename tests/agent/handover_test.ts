@@ -27,7 +27,7 @@ interface Host {
 }
 
 /** Syncs with a backend and hands over; returns the commands of the handover, with what they do. */
-async function handOver(active: BackendName, host: Host, rounds = 1) {
+async function handOver(active: BackendName, host: Host, rounds = 1, first: "plan" | "install" = "plan") {
   const logger = new FakeLogger();
   const commands: string[] = [];
   const runner = new FakeCommandRunner(({ name, args, input }): Reply => {
@@ -53,7 +53,7 @@ async function handOver(active: BackendName, host: Host, rounds = 1) {
     };
   });
   const backend = await createBackend(active, "IPv4", CHAIN, runner);
-  await backend.plan(RULESET);
+  await backend[first]?.(RULESET);
   commands.length = 0;
   const handover = new Handover({ chainName: CHAIN, runner, logger });
   const results: boolean[] = [];
@@ -84,6 +84,13 @@ Deno.test("a handover looks where rules may be, with as few commands as it can",
       const found = await handOver(active, host, 3);
       assertEquals([found.commands, found.results, found.lines], [commands, [true, true, true], []]);
     });
+  }
+});
+
+Deno.test("a handover after an installation looks for legacy rules, too: nothing was read that tells", async () => {
+  for (const active of ["iptables-nft", "iptables"] as const) {
+    const { commands, results } = await handOver(active, {}, 2, "install");
+    assertEquals([commands, results], [["nft", "iptables-legacy-save"], [true, true]]);
   }
 });
 

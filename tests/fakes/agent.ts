@@ -119,6 +119,8 @@ export class FakeBackend implements Backend {
   rules: readonly string[] | undefined;
   /** The message of the failure that the next calls have. */
   failure: string | undefined;
+  /** Whether it can install without reading. */
+  installs = false;
   /** How often it was read and written. */
   reads = 0;
   writes = 0;
@@ -129,6 +131,14 @@ export class FakeBackend implements Backend {
 
   describe(): string {
     return "a list";
+  }
+
+  async install(ruleset: Ruleset): Promise<SyncPlan | undefined> {
+    if (!this.installs || this.rules !== undefined) return undefined;
+    const plan = await this.plan(ruleset);
+    this.reads--;
+    await this.apply(plan);
+    return plan;
   }
 
   plan({ rules }: Ruleset): Promise<SyncPlan> {

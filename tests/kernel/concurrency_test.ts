@@ -51,6 +51,19 @@ for (const variant of VARIANTS) {
     assertEquals(chain.map((line) => /-d (\S+)/.exec(line)?.[1]), ["169.254.0.0/16", last, undefined]);
   });
 
+  Deno.test(`agents that start at the same time make one chain and one jump (${variant})`, async () => {
+    await using sandbox = await Sandbox.create(variant);
+    for (let round = 0; round < 20; round++) {
+      await sandbox.sh("iptables -t nat -F; iptables -t nat -X");
+      const backend = `--backend=iptables-${variant}`;
+      const runs = await Promise.all([1, 2, 3].map(() => sandbox.agent("--once", backend)));
+      assertEquals(runs.map(({ code }) => code), [0, 0, 0], runs.map(({ stderr }) => stderr).join(""));
+      const rules = (await sandbox.sh("iptables -t nat -S")).split("\n");
+      assertEquals(rules.filter((line) => line.endsWith("-j IP-MASQ-AGENT")).length, 1);
+      assertEquals(rules.filter((line) => line.startsWith("-A IP-MASQ-AGENT ")).length, 5);
+    }
+  });
+
   Deno.test(`SIGKILL at ${KILLS} random moments leaves no half of anything (${variant})`, async () => {
     await using sandbox = await Sandbox.create(variant);
     const many = (round: number) =>

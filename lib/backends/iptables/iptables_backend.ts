@@ -2,7 +2,7 @@
 import type { ChainName } from "../../config/chain_name.ts";
 import type { IpFamily } from "../../config/ip_address.ts";
 import type { Ruleset } from "../../rules/ruleset.ts";
-import type { CommandName, CommandResult, CommandRunner } from "../../system/command_runner.ts";
+import type { Command, CommandName, CommandResult, CommandRunner } from "../../system/command_runner.ts";
 import {
   type Backend,
   BackendError,
@@ -17,6 +17,7 @@ import { parseCounters, parseListing, type Standing } from "./listing.ts";
 import { type IptablesProgram, RESTORE_ARGS, RESTORE_COMMANDS, restoreFailure } from "./restore_command.ts";
 import {
   formatCountersText,
+  formatInstallText,
   formatJump,
   formatReadText,
   formatRemoveText,
@@ -41,14 +42,23 @@ interface Installed {
   readonly capabilities: Capabilities;
 }
 
+/** What a program is whose name says it: those named after a variant came with iptables 1.8.0, and need not be asked. */
+function installedByName(program: IptablesProgram, command: CommandName): Installed | undefined {
+  if (program === "iptables") return undefined;
+  const variant = program === "iptables-nft" ? "nft" : "legacy";
+  return { description: command, variant, capabilities: { randomFully: true } };
+}
+
 /** One family's chain and jump in the nat table. Remembers only what the installed iptables is. */
 export class IptablesBackend implements Backend {
   readonly family: IpFamily;
   readonly #chainName: ChainName;
   readonly #runner: CommandRunner;
   readonly #command: CommandName;
+  /** What the command's name alone says. */
+  readonly #named: Installed | undefined;
   #installed: Installed | undefined;
-  #sawLegacyTables = false;
+  #hasNoLegacyTables = false;
 
   constructor(
     family: IpFamily,
@@ -60,6 +70,8 @@ export class IptablesBackend implements Backend {
     this.#chainName = chainName;
     this.#runner = runner;
     this.#command = RESTORE_COMMANDS[program][family];
+    this.#named = installedByName(program, this.#command);
+    this.#installed = this.#named;
   }
 
   describe(): string {
@@ -71,9 +83,23 @@ export class IptablesBackend implements Backend {
     return this.#installed?.variant;
   }
 
-  /** Whether the nft variant said, when it read, that the legacy one has tables here: there may be rules in them. */
-  get sawLegacyTables(): boolean {
-    return this.#sawLegacyTables;
+  /**
+   * Whether the legacy variant may have tables here, and so rules: unless the nft variant, which mentions them when it
+   * reads, has read and said nothing.
+   */
+  get mayHaveLegacyTables(): boolean {
+    return !this.#hasNoLegacyTables;
+  }
+
+  async install(ruleset: Ruleset): Promise<SyncPlan | undefined> {
+    this.#installed ??= await this.#probe();
+    const transaction = formatInstallText(
+      this.#chainName,
+      expandRuleset(ruleset, this.#installed.capabilities),
+    );
+    const { code } = await this.#run(RESTORE_ARGS, transaction, { ignoreOutput: true });
+    if (code !== 0) return undefined;
+    return { family: this.family, drift: [], fresh: true, transaction, standing: [], wanted: [] };
   }
 
   async plan(ruleset: Ruleset): Promise<SyncPlan> {
@@ -173,7 +199,7 @@ export class IptablesBackend implements Backend {
   async #read(): Promise<Standing> {
     const input = formatReadText(this.#chainName);
     const result = await this.#run(RESTORE_ARGS, input);
-    this.#sawLegacyTables = mentionsLegacyTables(result.stderr);
+    this.#hasNoLegacyTables = !mentionsLegacyTables(result.stderr);
     // A chain that does not exist ends the command with an error, after it printed POSTROUTING.
     const listed = /^-P POSTROUTING /m.test(result.stdout);
     if (!listed && result.code === 0) {
@@ -183,22 +209,27 @@ export class IptablesBackend implements Backend {
     return parseListing(result.stdout, this.#chainName);
   }
 
-  async #run(args: readonly string[], input?: string): Promise<CommandResult> {
+  async #run(
+    args: readonly string[],
+    input?: string,
+    options: Pick<Command, "ignoreOutput"> = {},
+  ): Promise<CommandResult> {
     try {
       return await this.#runner.run({
         name: this.#command,
         args,
         ...(input !== undefined && { input }),
+        ...options,
       });
     } catch (error) {
       // Another version may be installed by the time of the next try.
-      this.#installed = undefined;
+      this.#installed = this.#named;
       throw toBackendError(error);
     }
   }
 
   #failure(action: string, result: CommandResult, input?: string): BackendError {
-    this.#installed = undefined;
+    this.#installed = this.#named;
     return restoreFailure(this.#command, action, result, input);
   }
 }

@@ -48,11 +48,31 @@ export interface Changes {
  * declared, so nothing else is flushed.
  */
 export function formatWriteText(chainName: ChainName, { chain, removeJumps, addJump }: Changes): string {
-  const lines = ["*nat"];
+  const lines: string[] = [];
   if (chain !== undefined) lines.push(`:${chainName} - [0:0]`);
   lines.push(...removeJumps.map(formatJumpRemoval));
   if (addJump) lines.push(`-A POSTROUTING ${formatJump(chainName)}`);
-  for (const rule of chain ?? []) lines.push(`-A ${chainName} ${formatChainRule(rule)}`);
+  return formatTransaction(chainName, lines, chain ?? []);
+}
+
+/**
+ * One transaction that makes chain and jump where there is no such chain, and so no jump to it, and fails otherwise.
+ */
+export function formatInstallText(chainName: ChainName, chain: readonly ChainRule[]): string {
+  return formatTransaction(
+    chainName,
+    [`-N ${chainName}`, `-A POSTROUTING ${formatJump(chainName)}`],
+    chain,
+  );
+}
+
+function formatTransaction(
+  chainName: ChainName,
+  first: readonly string[],
+  chain: readonly ChainRule[],
+): string {
+  const lines = ["*nat", ...first];
+  for (const rule of chain) lines.push(`-A ${chainName} ${formatChainRule(rule)}`);
   lines.push("COMMIT", "");
   return lines.join("\n");
 }

@@ -47,18 +47,49 @@ Deno.test("IptablesBackend asks for the version once, reads with one command and
 
 Deno.test("IptablesBackend runs the commands of its family and program", async () => {
   for (
-    const [family, program, name] of [
-      ["IPv6", "iptables", "ip6tables-restore"],
-      ["IPv4", "iptables-legacy", "iptables-legacy-restore"],
-      ["IPv6", "iptables-nft", "ip6tables-nft-restore"],
+    const [family, program, names] of [
+      ["IPv6", "iptables", ["ip6tables-restore", "ip6tables-restore"]],
+      ["IPv4", "iptables-legacy", ["iptables-legacy-restore"]],
+      ["IPv6", "iptables-nft", ["ip6tables-nft-restore"]],
     ] as const
   ) {
     const runner = new FakeCommandRunner(({ args }) =>
       args[0] === "--version" ? { stdout: "x v1.8.9" } : ABSENT
     );
     await new IptablesBackend(family, CHAIN, runner, program).plan({ ...RULESET, family });
-    assertEquals(runner.commands.map((command) => command.name), [name, name]);
+    // A name with a variant says what a version would: it came with 1.8.0.
+    assertEquals(runner.commands.map((command) => command.name), [...names]);
   }
+});
+
+Deno.test("IptablesBackend.install() is one transaction that an existing chain makes fail", async (t) => {
+  const planned = await scripted({ reading: ABSENT }).backend.plan(RULESET);
+  await t.step("the same rules as a plan's, but the chain must be new", async () => {
+    const runner = new FakeCommandRunner(() => ({}));
+    const plan = await new IptablesBackend("IPv4", CHAIN, runner, "iptables-nft").install(RULESET);
+    assertEquals(
+      plan?.transaction,
+      planned.transaction.replace(":MASQ - [0:0]\n", "-N MASQ\n"),
+    );
+    assertEquals(runner.commands, [{
+      name: "iptables-nft-restore",
+      args: ["--noflush", "-w", "5"],
+      input: plan!.transaction,
+      ignoreOutput: true,
+    }]);
+    assertEquals([plan!.fresh, plan!.drift], [true, []]);
+  });
+  await t.step("it says nothing of why it failed: a plan will", async () => {
+    const runner = new FakeCommandRunner(() => ({ code: 1 }));
+    const backend = new IptablesBackend("IPv4", CHAIN, runner, "iptables-legacy");
+    assertEquals(await backend.install(RULESET), undefined);
+  });
+  await t.step("an iptables of unknown age is asked for its version first", async () => {
+    const { backend, commands } = scripted({ version: "iptables-restore v1.6.1" });
+    const plan = await backend.install(RULESET);
+    assertEquals(commands.map(({ args }) => args[0]), ["--version", "--noflush"]);
+    assertEquals(plan!.transaction.includes("--random-fully"), false);
+  });
 });
 
 Deno.test("IptablesBackend leaves out --random-fully for an iptables older than 1.6.2", async () => {
