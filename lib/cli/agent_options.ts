@@ -1,6 +1,6 @@
 /** argv -> what the agent is to do. */
 import { type BackendChoice, parseBackendChoice } from "../backends/backend_name.ts";
-import { COMMANDS } from "./command_definitions.ts";
+import { COMMAND_NAMES } from "./command_names.ts";
 import { FLAGS } from "./flag_definitions.ts";
 import { FlagValues, parseInputPath, readRuleOptions, type RuleOptions } from "./flag_values.ts";
 import { parseGoBoolean, parseGoFlags, UsageError } from "./go_flags.ts";
@@ -75,7 +75,7 @@ function unexpectedWord(word: string, args: readonly string[]): UsageError {
   if (parseGoBoolean(word) !== undefined && before?.startsWith("-")) {
     return new UsageError(`Unexpected "${word}": write ${before}=${word}`);
   }
-  if (COMMANDS.some(({ name }) => name === word)) {
+  if (COMMAND_NAMES.some((name) => name === word)) {
     return new UsageError(`Unexpected "${word}": write the command first: ip-masq-agent ${word} [FLAG]...`);
   }
   return new UsageError(`Unexpected "${word}": the agent takes flags only, see --help`);

@@ -1,11 +1,17 @@
-/** The commands beside the agent itself: what each takes, what its help says, and where its code is. */
+/** The commands beside the agent itself: what each takes, what its help says, and its code. */
+import { cleanup } from "./commands/cleanup.ts";
+import { diff } from "./commands/diff.ts";
+import { explain } from "./commands/explain.ts";
+import { render } from "./commands/render.ts";
+import { validate } from "./commands/validate.ts";
 import { type FlagDefinition, FLAGS } from "./flag_definitions.ts";
+import type { CommandName } from "./command_names.ts";
 import type { FlagValues } from "./flag_values.ts";
 import type { System } from "./system.ts";
 
 /** One command. */
 export interface CommandDefinition {
-  readonly name: string;
+  readonly name: CommandName;
   /** What help says that it does: one or two sentences. */
   readonly summary: string;
   /** What it takes beside flags, as a usage line writes it; empty for nothing. */
@@ -15,12 +21,9 @@ export interface CommandDefinition {
   readonly flags: readonly FlagDefinition[];
   /** What its exit codes mean. */
   readonly exitCodes: string;
-  /** Loads the code, which the agent itself need not pay for. */
-  load(): Promise<RunCommand>;
+  /** Runs the command to its end and returns the exit code. */
+  execute(flags: FlagValues, system: System): Promise<number>;
 }
-
-/** Runs a command to its end and returns the exit code. */
-export type RunCommand = (flags: FlagValues, system: System) => Promise<number>;
 
 /** Flags of the agent that a command shares, by name. */
 function shared(...names: readonly string[]): FlagDefinition[] {
@@ -58,7 +61,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       ...shared("config-path", "enable-ipv6", "nomasq-all-reserved-ranges"),
     ],
     exitCodes: "0 all good, 2 a config or the usage is bad",
-    load: async () => (await import("./commands/validate.ts")).validate,
+    execute: validate,
   },
   {
     name: "render",
@@ -70,7 +73,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     ],
     flags: [output("iptables", "iptables, nft, table or json"), ...RULE_FLAGS],
     exitCodes: "0 done, 2 the config or the usage is bad",
-    load: async () => (await import("./commands/render.ts")).render,
+    execute: render,
   },
   {
     name: "explain",
@@ -87,7 +90,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       ...RULE_FLAGS,
     ],
     exitCodes: "0 done, 2 an address, the config or the usage is bad",
-    load: async () => (await import("./commands/explain.ts")).explain,
+    execute: explain,
   },
   {
     name: "diff",
@@ -97,7 +100,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     examples: ["ip-masq-agent diff --enable-ipv6", "ip-masq-agent diff --config-path=- <config.yaml"],
     flags: [...shared("backend").slice(0, 1), ...RULE_FLAGS],
     exitCodes: "0 nothing differs, 1 something does, 2 it can't tell",
-    load: async () => (await import("./commands/diff.ts")).diff,
+    execute: diff,
   },
   {
     name: "cleanup",
@@ -115,6 +118,6 @@ export const COMMANDS: readonly CommandDefinition[] = [
       ...shared("masq-chain"),
     ],
     exitCodes: "0 nothing of ours is left, 1 something could not be removed, 2 bad usage",
-    load: async () => (await import("./commands/cleanup.ts")).cleanup,
+    execute: cleanup,
   },
 ];

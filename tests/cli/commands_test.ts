@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { COMMANDS } from "../../lib/cli/command_definitions.ts";
+import { COMMAND_NAMES } from "../../lib/cli/command_names.ts";
 import { type Machine, runOn } from "../fakes/system.ts";
 
 const PATH = "/etc/config/ip-masq-agent";
@@ -15,6 +16,10 @@ const COVERED =
 const MACHINE: Machine = {
   files: { [PATH]: CONFIG, "-": "masqLinkLocal: maybe\ncidrLimit: x\n", "/etc/config/b": "" },
 };
+
+Deno.test("every command that has a name is defined, in the same order", () => {
+  assertEquals(COMMANDS.map(({ name }) => name), [...COMMAND_NAMES]);
+});
 
 Deno.test("run() helps with each command in 24 lines of 80 columns, with two examples", async (t) => {
   for (const { name, examples, flags } of COMMANDS) {
