@@ -1,6 +1,6 @@
 /** The agent itself: once, or as a daemon. */
 import { Agent } from "../agent/agent.ts";
-import type { Handover, HandoverParts } from "../agent/handover.ts";
+import { Handover } from "../agent/handover.ts";
 import { PatientSource } from "../agent/patient_source.ts";
 import type { Logger } from "../system/logger.ts";
 import type { AgentOptions } from "./agent_options.ts";
@@ -35,7 +35,7 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
     logger,
     configOptions: options,
     masquerade: options,
-    handover: handoverOf({ chainName: options.chainName, runner, logger }),
+    handover: new Handover({ chainName: options.chainName, runner, logger }),
   });
   if (options.once) {
     const { configIsGood, failures } = await agent.cycle();
@@ -54,17 +54,6 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
     agent.wake();
   });
   return await runUntilStopped(agent, options, system, logger);
-}
-
-/** A handover whose code is loaded once rules stand: nothing before needs it. */
-function handoverOf(parts: HandoverParts): Pick<Handover, "finish"> {
-  let handover: Promise<Handover> | undefined;
-  return {
-    async finish(backend) {
-      handover ??= import("../agent/handover.ts").then(({ Handover }) => new Handover(parts));
-      return await (await handover).finish(backend);
-    },
-  };
 }
 
 /** Returns whether it could listen. */
