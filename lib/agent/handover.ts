@@ -65,9 +65,10 @@ export class Handover {
       return { result, seesLegacy: backend instanceof IptablesBackend && backend.mayHaveLegacyTables };
     };
     if (active instanceof IptablesBackend) {
-      await look("nftables");
-      if (active.variant === "legacy") await look("iptables-nft");
-      else if (active.mayHaveLegacyTables) await look("iptables-legacy");
+      const looks = [look("nftables")];
+      if (active.variant === "legacy") looks.push(look("iptables-nft"));
+      else if (active.mayHaveLegacyTables) looks.push(look("iptables-legacy"));
+      await Promise.all(looks);
     } else {
       const nft = await look("iptables-nft");
       if (nft.seesLegacy || nft.result === "missing" || nft.result === "unreadable") {

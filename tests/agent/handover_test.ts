@@ -82,7 +82,9 @@ Deno.test("a handover looks where rules may be, with as few commands as it can",
   for (const [active, host, commands] of cases) {
     await t.step(`${active} ${JSON.stringify(host)}`, async () => {
       const found = await handOver(active, host, 3);
-      assertEquals([found.commands, found.results, found.lines], [commands, [true, true, true], []]);
+      // Two looks are taken side by side.
+      assertEquals(found.commands.sort(), commands.sort());
+      assertEquals([found.results, found.lines], [[true, true, true], []]);
     });
   }
 });
@@ -90,7 +92,7 @@ Deno.test("a handover looks where rules may be, with as few commands as it can",
 Deno.test("a handover after an installation looks for legacy rules, too: nothing was read that tells", async () => {
   for (const active of ["iptables-nft", "iptables"] as const) {
     const { commands, results } = await handOver(active, {}, 2, "install");
-    assertEquals([commands, results], [["nft", "iptables-legacy-save"], [true, true]]);
+    assertEquals([commands.sort(), results], [["iptables-legacy-save", "nft"], [true, true]]);
   }
 });
 
