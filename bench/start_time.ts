@@ -1,62 +1,100 @@
 /** From the start of `--once` to rules in the kernel, beside an empty program and the commands alone. */
 import { EXECUTABLE, Sandbox, type Variant, VARIANTS } from "../tests/sandbox/sandbox.ts";
 
-/** Medians of whole processes, in milliseconds of the wall clock. */
+/** Medians in milliseconds of the wall clock, from exec on, in an empty table. */
 export interface StartTime {
   readonly variant: Variant;
-  /** With an empty table: `--once` installs chain and jump. */
-  readonly onceMs: number;
-  /** An empty compiled program: the runtime alone. */
+  /** To the log line that says that the rules stand. */
+  readonly rulesMs: number;
+  /** To the end of the process, after it has looked for what other backends left. */
+  readonly exitMs: number;
+  /** An empty compiled program, to its end: the runtime alone. */
   readonly emptyMs: number;
-  /** `--help`: the runtime and all modules that are loaded at the start. */
+  /** With a flag that is wrong, to the end: the runtime, all code that a start loads, and reading flags. */
   readonly loadedMs: number;
-  /** The commands that `--once` runs, with the same arguments and input, by themselves. */
+  /** The commands before the rules stand, with the same arguments and input, by themselves. */
   readonly commandsMs: number;
   readonly commands: readonly string[];
-  /** `onceMs` over `emptyMs` and `commandsMs` together. */
+  /** The commands after it, in the same way. */
+  readonly laterCommandsMs: number;
+  readonly laterCommands: readonly string[];
+  /** `rulesMs` over `emptyMs` and `commandsMs` together. */
   readonly ratio: number;
+  /** `exitMs` over `emptyMs` and all commands together. */
+  readonly exitRatio: number;
 }
 
-const RUNS = 21;
+const RUNS = 101;
 
 /** Measures both variants; `empty` is the path of an empty compiled program. */
 export async function measureStartTime(empty: string, say: (line: string) => void): Promise<StartTime[]> {
   const times: StartTime[] = [];
   for (const variant of VARIANTS) {
-    const once = `${EXECUTABLE} --once --backend=iptables-${variant}`;
     await using sandbox = await Sandbox.create(variant);
-    const commands = await record(sandbox, once);
-    const samples = await measure(sandbox, {
-      once,
-      empty,
-      loaded: `${EXECUTABLE} --help`,
-      commands: "source /run/trace/all",
+    const once = `${EXECUTABLE} --once --backend=iptables-${variant}`;
+    const traces = await record(sandbox, once, `iptables-${variant}-restore`);
+    const medians = await measure(sandbox, {
+      once: watch(once),
+      empty: watch(empty),
+      loaded: watch(`${EXECUTABLE} --backend=none`),
+      commands: timed("source /run/trace/before"),
+      laterCommands: timed("source /run/trace/after"),
     });
-    const [onceMs, emptyMs, loadedMs, commandsMs] = ["once", "empty", "loaded", "commands"].map((name) =>
-      median(samples.get(name)!)
-    ) as [number, number, number, number];
-    const ratio = onceMs / (emptyMs + commandsMs);
-    times.push({ variant, onceMs, emptyMs, loadedMs, commandsMs, commands, ratio });
-    say(
-      `${variant.padEnd(6)} --once ${onceMs.toFixed(1)} ms: runtime ${emptyMs.toFixed(1)}, loading code ` +
-        `${(loadedMs - emptyMs).toFixed(1)}, commands ${
-          commandsMs.toFixed(1)
-        } (${commands.length}), running code ` +
-        `${(onceMs - loadedMs - commandsMs).toFixed(1)}; ratio ${ratio.toFixed(2)}`,
-    );
+    const ms = (name: string) => medians.get(name)!;
+    const [rulesMs, exitMs, emptyMs, loadedMs] = [
+      ms("once"),
+      ms("once end"),
+      ms("empty end"),
+      ms("loaded end"),
+    ];
+    const [commandsMs, laterCommandsMs] = [ms("commands"), ms("laterCommands")];
+    const time = {
+      variant,
+      rulesMs,
+      exitMs,
+      emptyMs,
+      loadedMs,
+      commandsMs,
+      laterCommandsMs,
+      ...traces,
+      ratio: rulesMs / (emptyMs + commandsMs),
+      exitRatio: exitMs / (emptyMs + commandsMs + laterCommandsMs),
+    };
+    times.push(time);
+    say(describe(time));
   }
   return times;
 }
 
-/** Lets stand-ins note what the agent runs. Leaves /run/trace/all, a script that runs the same. */
-async function record(sandbox: Sandbox, once: string): Promise<string[]> {
+function describe(time: StartTime): string {
+  const { variant, rulesMs, exitMs, emptyMs, loadedMs, commandsMs, commands, ratio, exitRatio } = time;
+  const split = [
+    `runtime ${emptyMs.toFixed(1)}`,
+    `loading code ${(loadedMs - emptyMs).toFixed(1)}`,
+    `commands ${commandsMs.toFixed(1)} (${commands.length})`,
+    `running code ${(rulesMs - loadedMs - commandsMs).toFixed(1)}`,
+  ];
+  return `${variant.padEnd(6)} rules stand after ${rulesMs.toFixed(1)} ms: ${split.join(", ")}; ` +
+    `ratio ${ratio.toFixed(2)}; ends after ${exitMs.toFixed(1)} ms, ratio ${exitRatio.toFixed(2)}`;
+}
+
+/**
+ * Lets stand-ins note what the agent runs. Leaves the scripts /run/trace/before and /run/trace/after, which run the
+ * same; what `writer` does comes before the rules stand.
+ */
+async function record(
+  sandbox: Sandbox,
+  once: string,
+  writer: string,
+): Promise<Pick<StartTime, "commands" | "laterCommands">> {
   await sandbox.write(
     "/run/note",
     `#!/bin/bash
-number=$$
+number=$$ name=\${0##*/}
 cat >/run/trace/$number
-echo "/usr/sbin/\${0##*/} $* </run/trace/$number" >>/run/trace.sh
-exec /run/real/\${0##*/} "$@" </run/trace/$number
+[ $name = ${writer} ] && file=before || file=after
+echo "/usr/sbin/$name $* </run/trace/$number" >>/run/$file
+exec /run/real/$name "$@" </run/trace/$number
 `,
   );
   await sandbox.sh(`
@@ -64,34 +102,52 @@ mkdir /run/trace /run/real /run/upper /run/work
 chmod +x /run/note
 mount --bind /usr/sbin /run/real
 mount -t overlay overlay -o lowerdir=/usr/sbin,upperdir=/run/upper,workdir=/run/work /usr/sbin
-for name in iptables{,-nft,-legacy}-restore nft; do ln -sfn /run/note /usr/sbin/$name; done
+for name in iptables{,-nft,-legacy}-restore iptables-legacy-save nft; do ln -sfn /run/note /usr/sbin/$name; done
 ${once}
 umount /usr/sbin
-mv /run/trace.sh /run/trace/all
+mv /run/before /run/after /run/trace
 `);
-  return (await sandbox.sh("cat /run/trace/all")).trimEnd().split("\n").map((line) =>
-    line.replace(/ <.*/, "")
-  );
+  const list = async (file: string) =>
+    (await sandbox.sh(`cat /run/trace/${file}`)).trimEnd().split("\n").map((line) =>
+      line.replace(/ <.*/, "")
+    );
+  return { commands: await list("before"), laterCommands: await list("after") };
 }
 
-/** Times each of the scripts again and again, turn by turn, so that a busy moment meets all of them. */
-async function measure(sandbox: Sandbox, scripts: Record<string, string>): Promise<Map<string, number[]>> {
+/** A script that tells how long it takes a program to say that it installed rules, and to end. */
+function watch(command: string): (name: string) => string {
+  return (name) =>
+    `\
+{
+  read -r start
+  while read -r line; do [[ $line = *installed* ]] && tell "${name}"; done
+} < <(echo $EPOCHREALTIME; exec ${command} 2>&1 >/dev/null)
+tell "${name} end"`;
+}
+
+/** A script that tells how long another one takes. */
+function timed(script: string): (name: string) => string {
+  return (name) => `start=$EPOCHREALTIME\n${script} >/dev/null 2>&1\ntell "${name}"`;
+}
+
+/** Runs all scripts again and again, turn by turn, so that a busy moment meets all of them; returns medians. */
+async function measure(
+  sandbox: Sandbox,
+  scripts: Record<string, (name: string) => string>,
+): Promise<Map<string, number>> {
   const turn = Object.entries(scripts).map(([name, script]) => `
 iptables -t nat -F
 iptables -t nat -X
-start=$EPOCHREALTIME
-${script} >/dev/null 2>&1
-end=$EPOCHREALTIME
-echo "${name} $(((\${end/./} - \${start/./})))"`);
-  const output = await sandbox.sh(
-    `set +e\nfor ((run = 0; run < ${RUNS}; run++)); do${turn.join("\n")}\ndone`,
-  );
+${script(name)}`);
+  const output = await sandbox.sh(`set +e
+tell() { local now=$EPOCHREALTIME; echo "$((\${now/./} - \${start/./})) $1"; }
+for ((run = 0; run < ${RUNS}; run++)); do${turn.join("\n")}\ndone`);
   const samples = new Map<string, number[]>();
   for (const line of output.trimEnd().split("\n")) {
-    const [name, microseconds] = line.split(" ");
+    const [, microseconds, name] = /^(\d+) (.*)$/.exec(line)!;
     samples.set(name!, [...samples.get(name!) ?? [], Number(microseconds) / 1000]);
   }
-  return samples;
+  return new Map([...samples].map(([name, numbers]) => [name, median(numbers)]));
 }
 
 function median(numbers: readonly number[]): number {
