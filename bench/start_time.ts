@@ -4,8 +4,10 @@ import { EXECUTABLE, Sandbox, type Variant, VARIANTS } from "../tests/sandbox/sa
 /** Medians in milliseconds of the wall clock, from exec on, in an empty table. */
 export interface StartTime {
   readonly variant: Variant;
-  /** To the log line that says that the rules stand. */
+  /** To the end of the command that puts the rules into the kernel. */
   readonly rulesMs: number;
+  /** To the log line that says so. */
+  readonly logMs: number;
   /** To the end of the process, after it has looked for what other backends left. */
   readonly exitMs: number;
   /** An empty compiled program, to its end: the runtime alone. */
@@ -39,18 +41,23 @@ export async function measureStartTime(empty: string, say: (line: string) => voi
       loaded: watch(`${EXECUTABLE} --backend=none`),
       commands: timed("source /run/trace/before"),
       laterCommands: timed("source /run/trace/after"),
+      watched: withTellTale(watch(once)),
+      commandsWatched: withTellTale(timed("source /run/trace/before")),
     });
     const ms = (name: string) => medians.get(name)!;
-    const [rulesMs, exitMs, emptyMs, loadedMs] = [
+    const [logMs, exitMs, emptyMs, loadedMs] = [
       ms("once"),
       ms("once end"),
       ms("empty end"),
       ms("loaded end"),
     ];
     const [commandsMs, laterCommandsMs] = [ms("commands"), ms("laterCommands")];
+    // Without what the tell-tale itself takes.
+    const rulesMs = ms("watched written") - (ms("commandsWatched written") - commandsMs);
     const time = {
       variant,
       rulesMs,
+      logMs,
       exitMs,
       emptyMs,
       loadedMs,
@@ -67,7 +74,7 @@ export async function measureStartTime(empty: string, say: (line: string) => voi
 }
 
 function describe(time: StartTime): string {
-  const { variant, rulesMs, exitMs, emptyMs, loadedMs, commandsMs, commands, ratio, exitRatio } = time;
+  const { variant, rulesMs, logMs, exitMs, emptyMs, loadedMs, commandsMs, commands, ratio, exitRatio } = time;
   const split = [
     `runtime ${emptyMs.toFixed(1)}`,
     `loading code ${(loadedMs - emptyMs).toFixed(1)}`,
@@ -75,12 +82,13 @@ function describe(time: StartTime): string {
     `running code ${(rulesMs - loadedMs - commandsMs).toFixed(1)}`,
   ];
   return `${variant.padEnd(6)} rules stand after ${rulesMs.toFixed(1)} ms: ${split.join(", ")}; ` +
-    `ratio ${ratio.toFixed(2)}; ends after ${exitMs.toFixed(1)} ms, ratio ${exitRatio.toFixed(2)}`;
+    `ratio ${ratio.toFixed(2)}; says so after ${logMs.toFixed(1)} ms; ends after ${exitMs.toFixed(1)} ms, ` +
+    `ratio ${exitRatio.toFixed(2)}`;
 }
 
 /**
  * Lets stand-ins note what the agent runs. Leaves the scripts /run/trace/before and /run/trace/after, which run the
- * same; what `writer` does comes before the rules stand.
+ * same; what `writer` does comes before the rules stand. Leaves, too, what {@linkcode withTellTale} needs.
  */
 async function record(
   sandbox: Sandbox,
@@ -106,7 +114,13 @@ for name in iptables{,-nft,-legacy}-restore iptables-legacy-save nft; do ln -sfn
 ${once}
 umount /usr/sbin
 mv /run/before /run/after /run/trace
+mkdir /run/tell_tale /run/tell_tale_work
 `);
+  await sandbox.write(
+    `/run/tell_tale/${writer}`,
+    '#!/bin/bash\n/run/real/${0##*/} "$@"\ncode=$?\necho $EPOCHREALTIME >/run/written\nexit $code\n',
+  );
+  await sandbox.sh("chmod +x /run/tell_tale/*");
   const list = async (file: string) =>
     (await sandbox.sh(`cat /run/trace/${file}`)).trimEnd().split("\n").map((line) =>
       line.replace(/ <.*/, "")
@@ -130,6 +144,15 @@ function timed(script: string): (name: string) => string {
   return (name) => `start=$EPOCHREALTIME\n${script} >/dev/null 2>&1\ntell "${name}"`;
 }
 
+/** A script that also tells when rules were written, by a stand-in for the command that does it. */
+function withTellTale(script: (name: string) => string): (name: string) => string {
+  return (name) => `
+mount -t overlay overlay -o lowerdir=/usr/sbin,upperdir=/run/tell_tale,workdir=/run/tell_tale_work /usr/sbin
+${script(name)}
+tell "${name} written" "$(</run/written)"
+umount /usr/sbin`;
+}
+
 /** Runs all scripts again and again, turn by turn, so that a busy moment meets all of them; returns medians. */
 async function measure(
   sandbox: Sandbox,
@@ -140,7 +163,7 @@ iptables -t nat -F
 iptables -t nat -X
 ${script(name)}`);
   const output = await sandbox.sh(`set +e
-tell() { local now=$EPOCHREALTIME; echo "$((\${now/./} - \${start/./})) $1"; }
+tell() { local now=\${2:-$EPOCHREALTIME}; echo "$((\${now/./} - \${start/./})) $1"; }
 for ((run = 0; run < ${RUNS}; run++)); do${turn.join("\n")}\ndone`);
   const samples = new Map<string, number[]>();
   for (const line of output.trimEnd().split("\n")) {
