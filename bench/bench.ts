@@ -14,8 +14,8 @@ import { measureSyncCost, type SyncCost } from "./sync_cost.ts";
 const path = (relative: string) => fromFileUrl(new URL(`../${relative}`, import.meta.url));
 const say = (line: string) => void Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 
-/** Compiles a program that does nothing, in the way the agent is compiled. */
-async function compileEmpty(folder: string): Promise<string> {
+/** Compiles a program that does nothing, in the way the agent is compiled, as `folder`/empty. */
+async function compileEmpty(folder: string): Promise<void> {
   await Deno.writeTextFile(`${folder}/empty.ts`, "");
   const compiler = Deno.env.get("DENO_COMPILER") ?? Deno.execPath();
   const { code, stderr } = await new Deno.Command(compiler, {
@@ -30,7 +30,6 @@ async function compileEmpty(folder: string): Promise<string> {
     ],
   }).output();
   if (code !== 0) throw new Error(new TextDecoder().decode(stderr));
-  return `${folder}/empty`;
 }
 
 function drawSyncCost(costs: readonly SyncCost[]): string {
@@ -50,7 +49,8 @@ try {
   say("Cost of a check that finds nothing to do (CPU of the agent and its children)");
   const syncCost = await measureSyncCost(Deno.env.get("PEER"), say);
   say("\nStart to rules in the kernel (wall clock, medians)");
-  const startTime = await measureStartTime(await compileEmpty(folder), say);
+  await compileEmpty(folder);
+  const startTime = await measureStartTime(folder, say);
   say("\nAn edit of the config to the kernel");
   const reload = await measureReload(say);
   say("\nMemory");
