@@ -11,7 +11,6 @@ export class PatientSource implements ConfigSource {
   readonly #source: ConfigSource;
   readonly #clock: Clock;
   #pending: Promise<ConfigReading> | undefined;
-  #ahead: Promise<ConfigReading> | undefined;
 
   constructor(source: ConfigSource, clock: Clock) {
     this.path = source.path;
@@ -19,23 +18,14 @@ export class PatientSource implements ConfigSource {
     this.#clock = clock;
   }
 
-  /** Begins to read what the next `read()` will give, so that the caller can do something else meanwhile. */
-  readAhead(): void {
-    this.#ahead = this.#ask();
-  }
-
   read(): Promise<ConfigReading> {
-    const reading = this.#ahead ?? this.#ask();
-    this.#ahead = undefined;
+    this.#pending ??= this.#source.read().finally(() => this.#pending = undefined);
+    const reading = this.#pending;
     // Without sleep(), which needs an AbortController: the first abort in a process costs it 1 ms.
     return new Promise((resolve, reject) => {
       const unreadable = `the file system did not answer within ${TIME_LIMIT_MS / 1000}s`;
       const cancel = this.#clock.after(TIME_LIMIT_MS, () => resolve({ unreadable }));
       reading.then(resolve, reject).finally(cancel);
     });
-  }
-
-  #ask(): Promise<ConfigReading> {
-    return this.#pending ??= this.#source.read().finally(() => this.#pending = undefined);
   }
 }

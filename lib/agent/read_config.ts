@@ -14,8 +14,8 @@ export async function readConfig(source: ConfigSource, options: ConfigOptions): 
 }
 
 /**
- * Loads what was read from `path`; no file at all gives the defaults. The parser is loaded with the first file: it is
- * half of the agent's code.
+ * Loads what was read from `path`; no file at all gives the defaults. The parser, which is much code, is loaded with the
+ * first file.
  *
  * @throws {ConfigError} It could not be read, or is bad.
  */

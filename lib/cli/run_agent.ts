@@ -13,9 +13,6 @@ const GRACE_MS = 1_500;
 /** Runs the agent to its end and returns the exit code. */
 export async function runAgent(options: AgentOptions, system: System): Promise<number> {
   const { clock, runner } = system;
-  const source = new PatientSource(system.createConfigSource(options.configPath), clock);
-  // First of all, so that the file system works while the rest is made.
-  source.readAhead();
   // Rules stand or they don't: nothing has to be finished where one sync is all. A daemon tells how it ends.
   if (!options.once) system.catchSignals();
   if (options.metricsHost === undefined || options.once) system.revokeNetwork();
@@ -24,7 +21,7 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
     logger.verbose(2, () => `--${flag} has no meaning here and is ignored`);
   }
   const agent = new Agent({
-    source,
+    source: new PatientSource(system.createConfigSource(options.configPath), clock),
     ...(!options.once && { watcher: system.createConfigWatcher(options.configPath) }),
     backends: await createBackends(
       options,

@@ -30,25 +30,3 @@ Deno.test("PatientSource goes on without a file system that hangs, and asks it o
   await again;
   assertEquals(asked, 2);
 });
-
-Deno.test("PatientSource reads ahead once, and gives what it read then", async () => {
-  const clock = new FakeClock();
-  let text = "first";
-  let asked = 0;
-  const source = new PatientSource({
-    path: "/etc/config/x",
-    read: () => {
-      asked++;
-      return Promise.resolve({ files: [{ name: text, bytes: new Uint8Array() }] });
-    },
-  }, clock);
-  const names = async () => {
-    const reading = await source.read();
-    return "files" in reading ? reading.files.map(({ name }) => name) : [];
-  };
-  source.readAhead();
-  await Promise.resolve();
-  text = "second";
-  assertEquals([await names(), asked], [["first"], 1]);
-  assertEquals([await names(), asked], [["second"], 2]);
-});
