@@ -20,7 +20,7 @@ export class FamilyAgent {
   /** What the kernel had when it was last looked at. */
   #synced: Ruleset | undefined;
   #failed = false;
-  #mayBeFresh = true;
+  #isFirstSync = true;
 
   constructor(backend: Backend, clock: Clock, logger: Logger) {
     this.backend = backend;
@@ -37,8 +37,8 @@ export class FamilyAgent {
   /** Makes the kernel have `ruleset`. Returns whether it has. */
   async sync(ruleset: Ruleset): Promise<boolean> {
     const start = this.#clock.now();
-    const result = await reconcile(this.backend, ruleset, this.#mayBeFresh);
-    this.#mayBeFresh = false;
+    const result = await reconcile(this.backend, ruleset, this.#isFirstSync);
+    this.#isFirstSync = false;
     this.status.count(result.outcome, this.#clock.now() - start);
     this.#report(result, ruleset);
     if (result.outcome === "failed") return false;

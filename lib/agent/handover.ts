@@ -62,12 +62,12 @@ export class Handover {
       const backend = await createBackend(name, active.family, this.#parts.chainName, this.#parts.runner);
       const result = await this.#remove(name, backend, active);
       results.push(result);
-      return { result, seesLegacy: backend instanceof IptablesBackend && backend.mayHaveLegacyTables };
+      return { result, seesLegacy: backend instanceof IptablesBackend && backend.sawLegacyTables };
     };
     if (active instanceof IptablesBackend) {
       const looks = [look("nftables")];
       if (active.variant === "legacy") looks.push(look("iptables-nft"));
-      else if (active.mayHaveLegacyTables) looks.push(look("iptables-legacy"));
+      else if (active.sawLegacyTables) looks.push(look("iptables-legacy"));
       await Promise.all(looks);
     } else {
       const nft = await look("iptables-nft");

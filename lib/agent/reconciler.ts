@@ -1,4 +1,4 @@
-/** One sync of one family: read, compare, write what differs. */
+/** One sync of one family: read, compare, write what differs; the first one may write before. */
 import { type Backend, BackendError, type SyncPlan } from "../backends/backend.ts";
 import type { Ruleset } from "../rules/ruleset.ts";
 
@@ -11,13 +11,17 @@ export type SyncResult =
 /**
  * Makes the kernel what `ruleset` says; writes nothing where it already is. Never throws for a tool that fails.
  *
- * @param mayBeFresh Whether to try first whether nothing of ours stands, which costs one more process where it does.
+ * @param tryInstall Whether to begin by writing, on the chance that nothing of ours stands.
  */
-export async function reconcile(backend: Backend, ruleset: Ruleset, mayBeFresh = false): Promise<SyncResult> {
+export async function reconcile(backend: Backend, ruleset: Ruleset, tryInstall = false): Promise<SyncResult> {
   try {
-    const installed = mayBeFresh ? await backend.install?.(ruleset) : undefined;
-    if (installed !== undefined) return { outcome: "applied", plan: installed };
+    const transaction = tryInstall ? await backend.install?.(ruleset) : undefined;
     const plan = await backend.plan(ruleset);
+    // Agents that install at the same time may append a jump each, which does no harm. To remove one here might
+    // remove them all, for the other agent would do the same.
+    if (transaction !== undefined && plan.drift.every(({ kind }) => kind === "jump-duplicate")) {
+      return { outcome: "applied", plan: { ...plan, drift: [], fresh: true, transaction } };
+    }
     if (plan.drift.length === 0) return { outcome: "unchanged", plan };
     await backend.apply(plan);
     return { outcome: "applied", plan };

@@ -53,7 +53,7 @@ export class AutoBackend implements Backend {
     return this.#chosen?.describe() ?? "auto";
   }
 
-  async install(ruleset: Ruleset): Promise<SyncPlan | undefined> {
+  async install(ruleset: Ruleset): Promise<string | undefined> {
     return await (await this.#backend()).install?.(ruleset);
   }
 

@@ -36,15 +36,16 @@ export interface SyncPlan {
 /** Reads and writes the rules of one family. Holds no policy: that is in the ruleset. */
 export interface Backend {
   readonly family: IpFamily;
-  /** Names the tool and its version once they are known, such as `iptables-restore v1.8.9 (nf_tables)`. */
+  /** Names the tool: `iptables-nft-restore`, or one whose name says less with its version, once that is known. */
   describe(): string;
   /**
-   * Makes the kernel have `ruleset` in one transaction that fails where anything of ours stands, without reading first:
-   * the quickest way where a node starts. Undefined where it failed, for whatever reason: plan() tells.
+   * Writes the rules of `ruleset` in one transaction that fails where anything of ours stands, without reading first:
+   * the quickest way where a node starts. Only plan() tells what came of it. A backend without it always reads first.
    *
+   * @returns The transaction's text; undefined where it failed, for whatever reason.
    * @throws {BackendError} The tool can't be run.
    */
-  install?(ruleset: Ruleset): Promise<SyncPlan | undefined>;
+  install?(ruleset: Ruleset): Promise<string | undefined>;
   /**
    * Compares the kernel with `ruleset`. Runs reading commands only.
    *

@@ -27,7 +27,7 @@ interface Host {
 }
 
 /** Syncs with a backend and hands over; returns the commands of the handover, with what they do. */
-async function handOver(active: BackendName, host: Host, rounds = 1, first: "plan" | "install" = "plan") {
+async function handOver(active: BackendName, host: Host, rounds = 1) {
   const logger = new FakeLogger();
   const commands: string[] = [];
   const runner = new FakeCommandRunner(({ name, args, input }): Reply => {
@@ -53,7 +53,7 @@ async function handOver(active: BackendName, host: Host, rounds = 1, first: "pla
     };
   });
   const backend = await createBackend(active, "IPv4", CHAIN, runner);
-  await backend[first]?.(RULESET);
+  await backend.plan(RULESET);
   commands.length = 0;
   const handover = new Handover({ chainName: CHAIN, runner, logger });
   const results: boolean[] = [];
@@ -64,10 +64,10 @@ async function handOver(active: BackendName, host: Host, rounds = 1, first: "pla
 Deno.test("a handover looks where rules may be, with as few commands as it can", async (t) => {
   const cases: [active: BackendName, host: Host, commands: string[]][] = [
     ["iptables-nft", {}, ["nft"]],
-    ["iptables-nft", { legacyTables: true }, ["nft", "iptables-legacy-save"]],
-    ["iptables-legacy", { version: "x v1.8.9 (legacy)" }, ["nft", "iptables-nft-restore"]],
+    ["iptables-nft", { legacyTables: true }, ["iptables-legacy-save", "nft"]],
+    ["iptables-legacy", {}, ["iptables-nft-restore", "nft"]],
     ["iptables", {}, ["nft"]],
-    ["iptables", { version: "iptables v1.6.1" }, ["nft", "iptables-nft-restore"]],
+    ["iptables", { version: "iptables v1.6.1" }, ["iptables-nft-restore", "nft"]],
     ["iptables", { version: "iptables v1.6.1", missing: ["nft", "iptables-nft-restore"] }, []],
     ["nftables", {}, ["iptables-nft-restore"]],
     ["nftables", { legacyTables: true }, ["iptables-nft-restore", "iptables-legacy-save"]],
@@ -82,17 +82,10 @@ Deno.test("a handover looks where rules may be, with as few commands as it can",
   for (const [active, host, commands] of cases) {
     await t.step(`${active} ${JSON.stringify(host)}`, async () => {
       const found = await handOver(active, host, 3);
-      // Two looks are taken side by side.
-      assertEquals(found.commands.sort(), commands.sort());
-      assertEquals([found.results, found.lines], [[true, true, true], []]);
+      // With iptables two looks are taken side by side.
+      if (active !== "nftables") found.commands.sort();
+      assertEquals([found.commands, found.results, found.lines], [commands, [true, true, true], []]);
     });
-  }
-});
-
-Deno.test("a handover after an installation looks for legacy rules, too: nothing was read that tells", async () => {
-  for (const active of ["iptables-nft", "iptables"] as const) {
-    const { commands, results } = await handOver(active, {}, 2, "install");
-    assertEquals([commands.sort(), results], [["iptables-legacy-save", "nft"], [true, true]]);
   }
 });
 

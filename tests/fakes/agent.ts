@@ -133,12 +133,12 @@ export class FakeBackend implements Backend {
     return "a list";
   }
 
-  async install(ruleset: Ruleset): Promise<SyncPlan | undefined> {
+  async install(ruleset: Ruleset): Promise<string | undefined> {
     if (!this.installs || this.rules !== undefined) return undefined;
     const plan = await this.plan(ruleset);
     this.reads--;
     await this.apply(plan);
-    return plan;
+    return plan.transaction;
   }
 
   plan({ rules }: Ruleset): Promise<SyncPlan> {

@@ -58,7 +58,7 @@ export class IptablesBackend implements Backend {
   /** What the command's name alone says. */
   readonly #named: Installed | undefined;
   #installed: Installed | undefined;
-  #hasNoLegacyTables = false;
+  #sawLegacyTables = false;
 
   constructor(
     family: IpFamily,
@@ -78,28 +78,25 @@ export class IptablesBackend implements Backend {
     return this.#installed?.description ?? this.#command;
   }
 
-  /** Which variant the program is, once its version is known. */
+  /** Which variant the program is, once that is known. */
   get variant(): IptablesVersion["variant"] | undefined {
     return this.#installed?.variant;
   }
 
-  /**
-   * Whether the legacy variant may have tables here, and so rules: unless the nft variant, which mentions them when it
-   * reads, has read and said nothing.
-   */
-  get mayHaveLegacyTables(): boolean {
-    return !this.#hasNoLegacyTables;
+  /** Whether the nft variant said, when it read, that the legacy one has tables here: there may be rules in them. */
+  get sawLegacyTables(): boolean {
+    return this.#sawLegacyTables;
   }
 
-  async install(ruleset: Ruleset): Promise<SyncPlan | undefined> {
+  async install(ruleset: Ruleset): Promise<string | undefined> {
     this.#installed ??= await this.#probe();
     const transaction = formatInstallText(
       this.#chainName,
       expandRuleset(ruleset, this.#installed.capabilities),
     );
-    const { code } = await this.#run(RESTORE_ARGS, transaction, { ignoreOutput: true });
-    if (code !== 0) return undefined;
-    return { family: this.family, drift: [], fresh: true, transaction, standing: [], wanted: [] };
+    // It does not wait for the lock: where somebody holds it, what follows does.
+    const { code } = await this.#run(["--noflush"], transaction, { ignoreOutput: true });
+    return code === 0 ? transaction : undefined;
   }
 
   async plan(ruleset: Ruleset): Promise<SyncPlan> {
@@ -199,7 +196,7 @@ export class IptablesBackend implements Backend {
   async #read(): Promise<Standing> {
     const input = formatReadText(this.#chainName);
     const result = await this.#run(RESTORE_ARGS, input);
-    this.#hasNoLegacyTables = !mentionsLegacyTables(result.stderr);
+    this.#sawLegacyTables = mentionsLegacyTables(result.stderr);
     // A chain that does not exist ends the command with an error, after it printed POSTROUTING.
     const listed = /^-P POSTROUTING /m.test(result.stdout);
     if (!listed && result.code === 0) {

@@ -57,13 +57,12 @@ export function formatWriteText(chainName: ChainName, { chain, removeJumps, addJ
 
 /**
  * One transaction that makes chain and jump where there is no such chain, and so no jump to it, and fails otherwise.
+ * Only iptables-nft that is overtaken by another writer in the midst of it tries again without the `-N`: so the chain
+ * is flushed, too, and has each rule once; the jump may then stand twice.
  */
 export function formatInstallText(chainName: ChainName, chain: readonly ChainRule[]): string {
-  return formatTransaction(
-    chainName,
-    [`-N ${chainName}`, `-A POSTROUTING ${formatJump(chainName)}`],
-    chain,
-  );
+  const first = [`-N ${chainName}`, `-F ${chainName}`, `-A POSTROUTING ${formatJump(chainName)}`];
+  return formatTransaction(chainName, first, chain);
 }
 
 function formatTransaction(
