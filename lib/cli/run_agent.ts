@@ -13,7 +13,8 @@ const GRACE_MS = 1_500;
 /** Runs the agent to its end and returns the exit code. */
 export async function runAgent(options: AgentOptions, system: System): Promise<number> {
   const { clock, runner } = system;
-  // Rules stand or they don't: nothing has to be finished where one sync is all. A daemon tells how it ends.
+  // A signal ends --once at once: its transaction is applied as a whole or not at all, also by a command that outlives
+  // the agent. A daemon finishes its sync, and as PID 1 of a container it would not even hear of an uncaught signal.
   if (!options.once) system.catchSignals();
   if (options.metricsHost === undefined || options.once) system.revokeNetwork();
   const logger = system.createLogger(options);
@@ -80,7 +81,11 @@ async function runUntilStopped(
     stop.addEventListener("abort", () => void clock.after(GRACE_MS, () => resolve(false)));
   });
   const finished = await Promise.race([agent.run(stop).then(() => true), graceOver]);
-  if (!finished) logger.warning("Stopped in the middle of a sync that hangs");
+  if (!finished) {
+    logger.warning("Stopped in the middle of a sync that hangs");
+    // Else what waits for a lock, say, would write rules that nobody looks after, or that were just removed.
+    system.runner.killAll();
+  }
   if (!options.cleanupOnExit) {
     logger.info("Stopped: the rules stay in place");
     return EXIT.done;

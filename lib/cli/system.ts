@@ -30,7 +30,7 @@ export interface System {
   revokeNetwork(): void;
   /**
    * From now on SIGTERM and SIGINT abort `stop`, and SIGHUP calls the callbacks of `onReload`. Until then they end the
-   * program, as they should where there is nothing to finish first.
+   * program as any other (PID 1 of a container excepted, which the kernel spares them).
    */
   catchSignals(): void;
   /** Aborts when the program is asked to stop. */

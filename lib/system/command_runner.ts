@@ -33,6 +33,8 @@ export interface CommandRunner {
    * @throws {Error} It could not be started.
    */
   run(command: Command): Promise<CommandResult>;
+  /** Kills every command that still runs: it must do nothing any more. */
+  killAll(): void;
 }
 
 /** A command that is in none of the folders. */
@@ -80,6 +82,7 @@ export class ChildProcessRunner implements CommandRunner {
   readonly #found = new Map<CommandName, string>();
   readonly #folders: readonly string[];
   readonly #timeLimitMs: number;
+  readonly #running = new Set<Deno.ChildProcess>();
   #runs = 0;
 
   constructor({ folders = SEARCH_FOLDERS, timeLimitMs = TIME_LIMIT_MS }: RunnerOptions = {}) {
@@ -93,10 +96,11 @@ export class ChildProcessRunner implements CommandRunner {
     // a daemon grew by 100 MiB. tools/permissions has the flag that makes gc() available.
     if (this.#runs % RUNS_BETWEEN_COLLECTIONS === 0) (globalThis as { gc?: () => void }).gc?.();
     const child = this.#spawn(command);
+    this.#running.add(child);
     let timedOut = false;
     const timer = setTimeout(() => {
       timedOut = true;
-      child.kill("SIGKILL");
+      kill(child);
     }, this.#timeLimitMs);
     try {
       // Reading starts before writing: a child that prints much before it reads would block for ever otherwise.
@@ -110,7 +114,12 @@ export class ChildProcessRunner implements CommandRunner {
       return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
     } finally {
       clearTimeout(timer);
+      this.#running.delete(child);
     }
+  }
+
+  killAll(): void {
+    this.#running.forEach(kill);
   }
 
   #spawn({ name, args, input, ignoreOutput }: Command): Deno.ChildProcess {
@@ -133,6 +142,14 @@ export class ChildProcessRunner implements CommandRunner {
       }
     }
     throw new CommandNotFoundError(name, this.#folders);
+  }
+}
+
+function kill(child: Deno.ChildProcess): void {
+  try {
+    child.kill("SIGKILL");
+  } catch {
+    // It has just ended by itself.
   }
 }
 

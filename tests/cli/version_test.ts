@@ -6,6 +6,7 @@ const BUILD = { version: "1.2.3", commit: "0123456789ab", deno: "2.9.6" };
 
 Deno.test("describeVersions() names the build and every tool, also those that are missing", async () => {
   const runner: CommandRunner = {
+    killAll: () => {},
     run({ name, args }) {
       assertEquals(args, ["--version"]);
       if (name === "nft") {

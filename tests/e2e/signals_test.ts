@@ -62,6 +62,41 @@ Deno.test("a sync that hangs does not hold up the end", async () => {
   ]);
 });
 
+Deno.test("what a sync that hangs was about to write is not written after the end", async () => {
+  await using sandbox = await Sandbox.create();
+  await sandbox.write(
+    "/run/slow",
+    `#!/bin/bash
+text=$(cat)
+[[ $text = *"-N IP-MASQ-AGENT"* ]] && exit 1
+[[ $text = *":IP-MASQ-AGENT"* ]] && { touch /run/writing; sleep 3; touch /run/wrote; }
+exec /usr/sbin/iptables-nft-restore "$@" <<<"$text"
+`,
+  );
+  await sandbox.sh("chmod +x /run/slow; ln -sfn /run/slow /etc/alternatives/iptables-restore");
+  await using daemon = new Daemon(sandbox, "--backend=iptables", "--cleanup-on-exit");
+  await sandbox.sh("until [ -e /run/writing ]; do sleep 0.02; done");
+  daemon.kill("SIGTERM");
+  assertEquals(await daemon.status(), 0);
+  assert(daemon.lines.includes("Stopped in the middle of a sync that hangs"), daemon.lines.join("\n"));
+  await sandbox.sh("sleep 3");
+  assertEquals(
+    await sandbox.sh("ls /run/wrote 2>/dev/null || true; iptables -t nat -S | grep MASQ || true"),
+    "",
+  );
+});
+
+Deno.test("--once ends at a signal while it waits for another program's lock", async () => {
+  await using sandbox = await Sandbox.create("legacy");
+  await sandbox.sh("flock /run/xtables.lock sleep 10 >/dev/null 2>&1 & sleep 0.2");
+  const start = performance.now();
+  const script = `${EXECUTABLE} --once --backend=iptables-legacy & agent=$!
+until grep -qs iptables /proc/$(pgrep -P $agent | head -1)/comm; do sleep 0.02; done
+sleep 0.5; kill -TERM $agent; wait $agent; echo $?`;
+  assertEquals(await sandbox.sh(`set +e; ${script}`), "143\n");
+  assert(performance.now() - start < 4_000, "it waited for the lock");
+});
+
 Deno.test("a command that waits for its input ends at a signal, as any program does", async (t) => {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     await t.step(signal, async () => {

@@ -18,6 +18,8 @@ export class FakeCommandRunner implements CommandRunner {
     this.#reply = reply;
   }
 
+  killAll(): void {}
+
   run(command: Command): Promise<CommandResult> {
     this.commands.push(command);
     const reply = this.#reply(command);

@@ -60,6 +60,16 @@ Deno.test("ChildProcessRunner does not block on a command that prints much befor
   });
 });
 
+Deno.test("ChildProcessRunner.killAll() ends what runs, and only that", async () => {
+  await withScript("echo; read -r; exec sleep 20", async (folder) => {
+    const runner = new ChildProcessRunner({ folders: [folder] });
+    const runs = [runner.run({ ...COMMAND, input: "go\n" }), runner.run({ ...COMMAND, input: "go\n" })];
+    runner.killAll();
+    assertEquals((await Promise.all(runs)).map(({ code }) => code), [137, 137]);
+    runner.killAll();
+  });
+});
+
 Deno.test("ChildProcessRunner kills a command that takes too long, also one that ignores SIGTERM", async () => {
   await withScript("trap '' TERM; while :; do read -rt 1 <> <(:); done", async (folder) => {
     const runner = new ChildProcessRunner({ folders: [folder], timeLimitMs: 200 });
