@@ -30,8 +30,8 @@ export class Handover {
   /** How often each family was looked at. */
   readonly #tries = new Map<Backend, number>();
   readonly #done = new Set<Backend>();
-  /** What was last said about rules that can't be removed, so that it is said once. */
-  #complaint = "";
+  /** What was last said about rules that can't be removed, by their place, so that it is said once. */
+  readonly #complaints = new Map<string, string>();
 
   constructor(parts: HandoverParts) {
     this.#parts = parts;
@@ -98,8 +98,9 @@ export class Handover {
         return "unreadable";
       }
       const complaint = `${family}: the rules of ${name} still stand and can't be removed: ${error.message}`;
-      if (complaint !== this.#complaint) logger.warning(complaint);
-      this.#complaint = complaint;
+      const place = `${family} ${name}`;
+      if (complaint !== this.#complaints.get(place)) logger.warning(complaint);
+      this.#complaints.set(place, complaint);
       return "left";
     }
   }

@@ -125,6 +125,13 @@ Deno.test("rules that can't be removed are a failure, tried again each time and 
   );
 });
 
+Deno.test("rules in two places that can't be removed are said once each", async () => {
+  const commands = ["nft", "iptables-nft-restore"];
+  const host = { has: { nft: "", "iptables-nft-restore": OURS }, refusing: commands };
+  const { lines } = await handOver("iptables-legacy", host, 4);
+  assertEquals(lines.length, 2);
+});
+
 Deno.test("a tool that can't read is no failure and is not asked for ever", async () => {
   const { commands, results, lines } = await handOver("iptables-nft", { unreadable: ["nft"] }, 8);
   assertEquals([commands.length, results, lines], [5, new Array(8).fill(true), []]);
