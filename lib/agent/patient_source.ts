@@ -25,7 +25,7 @@ export class PatientSource implements ConfigSource {
     return new Promise((resolve, reject) => {
       const unreadable = `the file system did not answer within ${TIME_LIMIT_MS / 1000}s`;
       const cancel = this.#clock.after(TIME_LIMIT_MS, () => resolve({ unreadable }));
-      reading.then(resolve, reject).finally(cancel);
+      reading.finally(cancel).then(resolve, reject);
     });
   }
 }

@@ -29,4 +29,5 @@ Deno.test("PatientSource goes on without a file system that hangs, and asks it o
   answer({ files: [] });
   await again;
   assertEquals(asked, 2);
+  assertEquals(clock.sleepers, 0, "an answer ends the wait for the time limit");
 });
