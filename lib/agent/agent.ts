@@ -1,7 +1,7 @@
 /** When to read the config and when to sync. */
 import type { Backend } from "../backends/backend.ts";
 import { formatDuration } from "../config/duration.ts";
-import type { ConfigOptions } from "../config/defaults.ts";
+import type { ConfigOptions } from "../config/config.ts";
 import { buildRuleset, type MasqueradeOptions } from "../rules/ruleset.ts";
 import type { Clock } from "../system/clock.ts";
 import type { ConfigSource } from "../system/config_source.ts";

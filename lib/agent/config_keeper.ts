@@ -1,7 +1,7 @@
 /** Keeps the last good config, and says when what is there now is another one, or bad. */
-import type { CidrEntry, MasqConfig } from "../config/config.ts";
+import type { CidrEntry, ConfigOptions, MasqConfig } from "../config/config.ts";
 import { ConfigError, formatProblem } from "../config/problem.ts";
-import { type ConfigOptions, DEFAULT_RESYNC_INTERVAL_MS } from "../config/defaults.ts";
+import { DEFAULT_RESYNC_INTERVAL_MS } from "../config/defaults.ts";
 import type { ConfigSource } from "../system/config_source.ts";
 import type { Logger } from "../system/logger.ts";
 import { loadReading } from "./read_config.ts";

@@ -5,13 +5,13 @@ import { explain } from "./commands/explain.ts";
 import { render } from "./commands/render.ts";
 import { validate } from "./commands/validate.ts";
 import { type FlagDefinition, FLAGS } from "./flag_definitions.ts";
-import type { CommandName } from "./command_names.ts";
+import type { SubcommandName } from "./command_names.ts";
 import type { FlagValues } from "./flag_values.ts";
 import type { System } from "./system.ts";
 
 /** One command. */
 export interface CommandDefinition {
-  readonly name: CommandName;
+  readonly name: SubcommandName;
   /** What help says that it does: one or two sentences. */
   readonly summary: string;
   /** What it takes beside flags, as a usage line writes it; empty for nothing. */

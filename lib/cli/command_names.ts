@@ -4,4 +4,4 @@
 export const COMMAND_NAMES = ["validate", "render", "explain", "diff", "cleanup"] as const;
 
 /** One of them. */
-export type CommandName = typeof COMMAND_NAMES[number];
+export type SubcommandName = typeof COMMAND_NAMES[number];

@@ -2,6 +2,7 @@
 import { nearest } from "../config/nearest.ts";
 import type { AgentOptions } from "./agent_options.ts";
 import { COMMANDS } from "./command_definitions.ts";
+import { COMMAND_NAMES } from "./command_names.ts";
 import { showDifferences } from "./differences.ts";
 import { FlagValues } from "./flag_values.ts";
 import { parseGoFlags, UsageError } from "./go_flags.ts";
@@ -48,10 +49,9 @@ export async function runFlagCommand(options: AgentOptions, system: System): Pro
 }
 
 function unknownCommand(word: string): UsageError {
-  const names = COMMANDS.map(({ name }) => name);
-  const meant = nearest(word, names);
+  const meant = nearest(word, COMMAND_NAMES);
   const hint = meant === undefined
-    ? `there are ${names.join(", ")}; without one, the agent runs`
+    ? `there are ${COMMAND_NAMES.join(", ")}; without one, the agent runs`
     : `did you mean "${meant}"?`;
   return new UsageError(`Unknown command "${word}": ${hint}`);
 }

@@ -52,6 +52,14 @@ export interface ConfigSettings {
   readonly origins?: ReadonlyMap<SettingName, Origin>;
 }
 
+/** What flags say about the meaning of a config. */
+export interface ConfigOptions {
+  /** `--enable-ipv6`. */
+  readonly enableIpv6: boolean;
+  /** `--nomasq-all-reserved-ranges`. */
+  readonly allReservedRanges: boolean;
+}
+
 /** The keys of a config. */
 export type SettingName = Exclude<keyof ConfigSettings, "origins">;
 

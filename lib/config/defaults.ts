@@ -1,14 +1,6 @@
 /** What a config means where it says nothing. */
 import { parseCidr } from "./cidr.ts";
-import type { CidrEntry, ConfigSettings, MasqConfig } from "./config.ts";
-
-/** What flags say about the meaning of a config. */
-export interface ConfigOptions {
-  /** `--enable-ipv6`. */
-  readonly enableIpv6: boolean;
-  /** `--nomasq-all-reserved-ranges`. */
-  readonly allReservedRanges: boolean;
-}
+import type { CidrEntry, ConfigOptions, ConfigSettings, MasqConfig } from "./config.ts";
 
 /** The private ranges of RFC 1918. */
 const PRIVATE_RANGES = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];

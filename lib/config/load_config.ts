@@ -1,10 +1,9 @@
 /** Files -> one config: decode, parse, merge, resolve. */
-import type { ConfigSettings, MasqConfig } from "./config.ts";
+import type { ConfigOptions, ConfigSettings, MasqConfig } from "./config.ts";
 import { decodeConfig, LARGEST_CONFIG } from "./decode.ts";
 import { mergeSettings } from "./merge.ts";
 import { parseConfig } from "./parse_config.ts";
 import { ConfigError, type ConfigProblem, sortProblems } from "./problem.ts";
-import type { ConfigOptions } from "./defaults.ts";
 import { resolveConfig } from "./resolve_config.ts";
 
 /** A config file as it was read. */

@@ -1,7 +1,7 @@
 /** Settings of the files -> one complete config, with what is odd about it. */
 import { type Cidr, cidrContains } from "./cidr.ts";
-import type { CidrEntry, ConfigSettings, MasqConfig, Origin } from "./config.ts";
-import { applyDefaults, type ConfigOptions } from "./defaults.ts";
+import type { CidrEntry, ConfigOptions, ConfigSettings, MasqConfig, Origin } from "./config.ts";
+import { applyDefaults } from "./defaults.ts";
 import { type ConfigProblem, formatOrigin, ProblemList } from "./problem.ts";
 import { LINK_LOCAL, LINK_LOCAL_KEY } from "./link_local.ts";
 

@@ -37,7 +37,7 @@ export async function render(flags: FlagValues, system: System): Promise<number>
   return EXIT.done;
 }
 
-/** As a sync writes them on a node that has none yet, with the newest iptables. */
+/** As one transaction that may be run again and again, with the newest iptables. */
 function formatAsIptables(rulesets: readonly Ruleset[], { chainName }: RuleOptions): string {
   return rulesets.map((ruleset) => {
     const command = ruleset.family === "IPv4" ? "iptables-restore" : "ip6tables-restore";

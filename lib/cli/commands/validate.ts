@@ -1,9 +1,8 @@
 /** `ip-masq-agent validate`. */
 import { loadConfig } from "../../config/load_config.ts";
-import type { MasqConfig } from "../../config/config.ts";
+import type { ConfigOptions, MasqConfig } from "../../config/config.ts";
 import { plural } from "../../config/printable.ts";
 import { ConfigError, type ConfigProblem, formatProblem } from "../../config/problem.ts";
-import type { ConfigOptions } from "../../config/defaults.ts";
 import { commandSource } from "../command_source.ts";
 import { type FlagValues, parseInputPath } from "../flag_values.ts";
 import { UsageError } from "../go_flags.ts";
