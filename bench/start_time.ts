@@ -6,7 +6,7 @@ export interface StartTime {
   readonly variant: Variant;
   /** To the end of the command that puts the rules into the kernel. */
   readonly rulesMs: number;
-  /** To the log line that says so. */
+  /** To the log line that says so, once the agent has looked at them. */
   readonly logMs: number;
   /** To the end of the process, after it has looked for what other backends left. */
   readonly exitMs: number;
@@ -14,7 +14,7 @@ export interface StartTime {
   readonly emptyMs: number;
   /** With a flag that is wrong, to the end: the runtime, all code that a start loads, and reading flags. */
   readonly loadedMs: number;
-  /** The commands before the rules stand, with the same arguments and input, by themselves. */
+  /** The command that writes the rules, with the same arguments and input, by itself. */
   readonly commandsMs: number;
   readonly commands: readonly string[];
   /** The commands after it, in the same way. */
@@ -92,7 +92,7 @@ function describe(time: StartTime): string {
 
 /**
  * Lets stand-ins note what the agent runs. Leaves the scripts /run/trace/before and /run/trace/after, which run the
- * same; what `writer` does comes before the rules stand. Leaves, too, what {@linkcode withTellTale} needs.
+ * same: the first command, which writes the rules, and all others. Leaves, too, what {@linkcode withTellTale} needs.
  */
 async function record(
   sandbox: Sandbox,
@@ -104,7 +104,7 @@ async function record(
     `#!/bin/bash
 number=$$ name=\${0##*/}
 cat >/run/trace/$number
-[ $name = ${writer} ] && file=before || file=after
+[ -e /run/before ] && file=after || file=before
 echo "/usr/sbin/$name $* </run/trace/$number" >>/run/$file
 exec /run/real/$name "$@" </run/trace/$number
 `,
@@ -122,7 +122,7 @@ mkdir /run/tell_tale /run/tell_tale_work
 `);
   await sandbox.write(
     `/run/tell_tale/${writer}`,
-    '#!/bin/bash\n/run/real/${0##*/} "$@"\ncode=$?\necho $EPOCHREALTIME >/run/written\nexit $code\n',
+    '#!/bin/bash\n/run/real/${0##*/} "$@"\ncode=$?\n[ -e /run/written ] || echo $EPOCHREALTIME >/run/written\nexit $code\n',
   );
   await sandbox.sh("chmod +x /run/tell_tale/*");
   const list = async (file: string) =>
@@ -152,6 +152,7 @@ function timed(script: string): (name: string) => string {
 function withTellTale(script: (name: string) => string): (name: string) => string {
   return (name) => `
 mount -t overlay overlay -o lowerdir=/usr/sbin,upperdir=/run/tell_tale,workdir=/run/tell_tale_work /usr/sbin
+rm -f /run/written
 ${script(name)}
 tell "${name} written" "$(</run/written)"
 umount /usr/sbin`;
