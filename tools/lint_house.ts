@@ -1,25 +1,37 @@
 /**
- * Lint rules of this house, as docs/architecture.md draws it: pure rooms use neither the machine nor chance, and no
- * room imports one above it.
+ * Lint rules of this house, as docs/architecture.md draws it: pure rooms use neither the machine nor time nor chance,
+ * and no room imports one above it.
  *
  * @module
  */
 
-/** Who may import whom, beside itself; `type` marks rooms from which only types may come. */
+/** Who may import whom, beside itself and the ports, which import nothing. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
+  ports: [],
   config: [],
   rules: ["config"],
-  backends: ["config", "rules", "system (types)"],
-  agent: ["config", "rules", "backends", "system (types)"],
-  cli: ["config", "rules", "backends", "agent", "system (types)"],
-  system: ["config (types)"],
+  backends: ["config", "rules"],
+  host: ["config", "rules", "backends"],
+  agent: ["config", "rules", "backends", "host"],
+  cli: ["config", "rules", "backends", "host", "agent"],
+  system: [],
 };
 
 /** All rooms but the one whose purpose it is to touch the machine. */
 const PURE = Object.keys(LAYERS).filter((room) => room !== "system");
 
+/** What the machine gives, and where to get it instead. */
+const GLOBALS: Readonly<Record<string, string>> = {
+  Deno: "put what needs Deno.* into lib/system",
+  setTimeout: "take a Clock",
+  setInterval: "take a Clock",
+  performance: "take a Clock",
+  crypto: "no randomness",
+  fetch: "put what needs the network into lib/system",
+};
+
 function roomOf(path: string): string | undefined {
-  return /\/lib\/([a-z]+)\//.exec(path)?.[1];
+  return /\/lib\/([a-z]+)(?:\/|\.ts$)/.exec(path)?.[1];
 }
 
 const plugin: Deno.lint.Plugin = {
@@ -29,17 +41,27 @@ const plugin: Deno.lint.Plugin = {
       create(context) {
         const room = roomOf(context.filename);
         if (room === undefined || !PURE.includes(room)) return {};
+        const report = (node: Deno.lint.Node, why: string) =>
+          context.report({ node, message: `lib/${room} is pure: ${why}` });
         return {
           Identifier(node) {
-            if (node.name === "Deno") {
-              context.report({ node, message: `lib/${room} is pure: put what needs Deno.* into lib/system` });
-            }
+            const why = Object.hasOwn(GLOBALS, node.name) ? GLOBALS[node.name] : undefined;
+            if (why !== undefined) report(node, why);
           },
           "MemberExpression[object.name='Math'][property.name='random']"(node) {
-            context.report({ node, message: `lib/${room} is pure: no randomness` });
+            report(node, "no randomness");
           },
           "MemberExpression[object.name='Date'][property.name='now']"(node) {
-            context.report({ node, message: `lib/${room} is pure: take a Clock` });
+            report(node, "take a Clock");
+          },
+          "NewExpression[callee.name='Date']"(node) {
+            report(node, "take a Clock");
+          },
+          ExportAllDeclaration(node) {
+            report(node, "no re-exports: import from where it is defined");
+          },
+          ExportNamedDeclaration(node) {
+            if (node.source !== null) report(node, "no re-exports: import from where it is defined");
           },
         };
       },
@@ -48,29 +70,21 @@ const plugin: Deno.lint.Plugin = {
       create(context) {
         const room = roomOf(context.filename);
         if (room === undefined) return {};
-        const check = (node: Deno.lint.Node, source: string, onlyTypes: boolean) => {
+        const check = (node: Deno.lint.Node, source: string) => {
+          if (!source.startsWith(".")) return;
           const target = roomOf(new URL(source, `file://${context.filename}`).pathname);
-          if (!source.startsWith(".") || target === undefined || target === room) return;
-          const allowed = LAYERS[room] ?? [];
-          if (allowed.includes(target) || onlyTypes && allowed.includes(`${target} (types)`)) return;
-          context.report({
-            node,
-            message: `lib/${room} may not import ${onlyTypes ? "types " : ""}from lib/${target}`,
-          });
+          if (target === undefined || target === room || target === "ports" && room !== "ports") return;
+          if (LAYERS[room]?.includes(target)) return;
+          context.report({ node, message: `lib/${room} may not import from lib/${target}` });
         };
         return {
           ImportDeclaration(node) {
-            const onlyTypes = node.importKind === "type" ||
-              node.specifiers.every((it) => it.type === "ImportSpecifier" && it.importKind === "type");
-            check(node, node.source.value, onlyTypes);
+            check(node, node.source.value);
           },
           ImportExpression(node) {
-            if (node.source.type === "Literal" && typeof node.source.value === "string") {
-              check(node, node.source.value, false);
-            } else {context.report({
-                node,
-                message: "Import by a literal path, which deno compile can follow",
-              });}
+            const { source } = node;
+            if (source.type === "Literal" && typeof source.value === "string") check(node, source.value);
+            else context.report({ node, message: "Import by a literal path, which deno compile can follow" });
           },
         };
       },

@@ -2,8 +2,7 @@
 import type { CidrEntry, ConfigOptions, MasqConfig } from "../config/config.ts";
 import { ConfigError, formatProblem } from "../config/problem.ts";
 import { DEFAULT_RESYNC_INTERVAL_MS } from "../config/defaults.ts";
-import type { ConfigSource } from "../system/config_source.ts";
-import type { Logger } from "../system/logger.ts";
+import type { ConfigSource, Logger } from "../ports.ts";
 import { loadReading } from "./read_config.ts";
 import { Reporter } from "./reporter.ts";
 

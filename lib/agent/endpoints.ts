@@ -2,8 +2,7 @@
 import type { VerdictCounters } from "../backends/backend.ts";
 import { BackendError } from "../backends/backend.ts";
 import type { IpFamily } from "../config/ip_address.ts";
-import type { Clock } from "../system/clock.ts";
-import type { Answer } from "../system/http_server.ts";
+import type { Answer, Clock } from "../ports.ts";
 import type { Agent } from "./agent.ts";
 import { formatMetrics } from "./metrics.ts";
 import { isHealthy, isReady } from "./status.ts";

@@ -2,8 +2,7 @@
 import type { Backend } from "../backends/backend.ts";
 import type { IpFamily } from "../config/ip_address.ts";
 import type { Ruleset } from "../rules/ruleset.ts";
-import type { Clock } from "../system/clock.ts";
-import type { Logger } from "../system/logger.ts";
+import type { Clock, Logger } from "../ports.ts";
 import { reconcile, type SyncResult } from "./reconciler.ts";
 import { Reporter } from "./reporter.ts";
 import { FamilyStatus } from "./status.ts";

@@ -5,8 +5,7 @@ import type { BackendName } from "../backends/backend_name.ts";
 import { createBackend } from "../backends/create_backend.ts";
 import { IptablesBackend } from "../backends/iptables/iptables_backend.ts";
 import type { ChainName } from "../config/chain_name.ts";
-import type { CommandRunner } from "../system/command_runner.ts";
-import type { Logger } from "../system/logger.ts";
+import type { CommandRunner, Logger } from "../ports.ts";
 
 /** What a handover needs to know. */
 export interface HandoverParts {

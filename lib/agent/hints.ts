@@ -1,5 +1,5 @@
 /** Many events of a file system -> one hint that the config may have changed. */
-import type { Clock } from "../system/clock.ts";
+import type { Clock } from "../ports.ts";
 
 /** Milliseconds without another event after which a change is taken to be complete. */
 const QUIET_MS = 40;

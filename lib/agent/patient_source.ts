@@ -1,6 +1,5 @@
 /** A config source on a file system that may hang. */
-import type { Clock } from "../system/clock.ts";
-import type { ConfigReading, ConfigSource } from "../system/config_source.ts";
+import type { Clock, ConfigReading, ConfigSource } from "../ports.ts";
 
 /** Milliseconds that reading the config may take before the agent goes on without it. */
 const TIME_LIMIT_MS = 5_000;

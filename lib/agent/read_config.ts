@@ -3,7 +3,7 @@ import type { LoadedConfig } from "../config/load_config.ts";
 import { ConfigError } from "../config/problem.ts";
 import type { ConfigOptions } from "../config/config.ts";
 import { applyDefaults } from "../config/defaults.ts";
-import type { ConfigReading, ConfigSource } from "../system/config_source.ts";
+import type { ConfigReading, ConfigSource } from "../ports.ts";
 
 /**
  * Reads and loads the config.

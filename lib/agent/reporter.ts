@@ -1,6 +1,6 @@
 /** Says a thing once: what repeats itself is counted, and the count told when something else happens. */
 import { plural } from "../config/printable.ts";
-import type { Logger } from "../system/logger.ts";
+import type { Logger } from "../ports.ts";
 
 /** The levels of a {@linkcode Reporter}'s messages. */
 export type Severity = "error" | "warning" | "info";

@@ -1,5 +1,5 @@
 /** A wait that can be ended early. */
-import type { Clock } from "../system/clock.ts";
+import type { Clock } from "../ports.ts";
 
 /** Resolves after `milliseconds`, 24 days at the most, or as soon as `signal` aborts. Never rejects. */
 export function sleep(clock: Clock, milliseconds: number, signal: AbortSignal): Promise<void> {

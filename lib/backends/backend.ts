@@ -1,4 +1,5 @@
 /** The port through which the agent reaches the kernel's rules. */
+import { CommandNotFoundError } from "../ports.ts";
 import type { IpFamily } from "../config/ip_address.ts";
 import type { Ruleset, Target } from "../rules/ruleset.ts";
 
@@ -86,6 +87,6 @@ export class BackendMissingError extends BackendError {
 /** Turns what a command runner threw into the error that the port speaks of. */
 export function toBackendError(error: unknown): BackendError {
   const message = error instanceof Error ? error.message : String(error);
-  const isMissing = error instanceof Error && error.name === "CommandNotFoundError";
+  const isMissing = error instanceof CommandNotFoundError;
   return isMissing ? new BackendMissingError(message) : new BackendError(message);
 }

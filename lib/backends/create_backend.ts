@@ -1,7 +1,7 @@
 /** Makes backends by name. */
 import type { ChainName } from "../config/chain_name.ts";
 import type { IpFamily } from "../config/ip_address.ts";
-import type { CommandRunner } from "../system/command_runner.ts";
+import type { CommandRunner } from "../ports.ts";
 import type { Backend } from "./backend.ts";
 import type { BackendName } from "./backend_name.ts";
 import { IptablesBackend } from "./iptables/iptables_backend.ts";

@@ -1,6 +1,6 @@
 /** Finds out what {@linkcode detect} wants to know. Leaves nothing behind: no probe commits a change. */
 import type { ChainName } from "../config/chain_name.ts";
-import type { Command, CommandResult, CommandRunner } from "../system/command_runner.ts";
+import type { Command, CommandResult, CommandRunner } from "../ports.ts";
 import { BackendError, BackendMissingError, toBackendError } from "./backend.ts";
 import type { BackendName } from "./backend_name.ts";
 import { detect, type Findings, type IptablesFinding, type IptablesUsage } from "./detect.ts";

@@ -4,7 +4,7 @@ import type { Backend } from "../backends/backend.ts";
 import type { BackendChoice, BackendName } from "../backends/backend_name.ts";
 import { createBackend } from "../backends/create_backend.ts";
 import type { IpFamily } from "../config/ip_address.ts";
-import type { CommandRunner } from "../system/command_runner.ts";
+import type { CommandRunner } from "../ports.ts";
 import type { RuleOptions } from "./flag_values.ts";
 
 /** The families that the agent looks after. */

@@ -1,5 +1,5 @@
 /** Where a command reads its config from. */
-import type { ConfigSource } from "../system/config_source.ts";
+import type { ConfigSource } from "../ports.ts";
 import type { System } from "./system.ts";
 
 /** The source of a path, `-` for standard input, which a command can read where a file is closed to the program. */

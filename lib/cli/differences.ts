@@ -5,7 +5,7 @@ import { findForeignRules, formatForeignRule } from "../backends/iptables/foreig
 import { readNatTable } from "../backends/iptables/nat_table.ts";
 import { formatProblem } from "../config/problem.ts";
 import { buildRuleset } from "../rules/ruleset.ts";
-import type { ConfigSource } from "../system/config_source.ts";
+import type { ConfigSource } from "../ports.ts";
 import { type BackendOptions, createBackends } from "./backends.ts";
 import type { RuleOptions } from "./flag_values.ts";
 import type { System } from "./system.ts";

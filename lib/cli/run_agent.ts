@@ -2,7 +2,7 @@
 import { Agent } from "../agent/agent.ts";
 import { Handover } from "../agent/handover.ts";
 import { PatientSource } from "../agent/patient_source.ts";
-import type { Logger } from "../system/logger.ts";
+import type { CommandRunner, Logger } from "../ports.ts";
 import type { AgentOptions } from "./agent_options.ts";
 import { createBackends, familiesOf } from "./backends.ts";
 import { EXIT, type System } from "./system.ts";
@@ -12,7 +12,11 @@ const GRACE_MS = 1_500;
 
 /** Runs the agent to its end and returns the exit code. */
 export async function runAgent(options: AgentOptions, system: System): Promise<number> {
-  const { clock, runner } = system;
+  const { clock } = system;
+  const abandon = new AbortController();
+  const runner: CommandRunner = {
+    run: (command) => system.runner.run({ ...command, signal: abandon.signal }),
+  };
   // A signal ends --once at once: its transaction is applied as a whole or not at all, also by a command that outlives
   // the agent. A daemon finishes its sync, and as PID 1 of a container it would not even hear of an uncaught signal.
   if (!options.once) system.catchSignals();
@@ -51,7 +55,7 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
     logger.info("Asked to sync now");
     agent.wake();
   });
-  return await runUntilStopped(agent, options, system, logger);
+  return await runUntilStopped(agent, abandon, options, system, logger);
 }
 
 /** Returns whether it could listen. */
@@ -72,6 +76,7 @@ async function serveMetrics(host: string, agent: Agent, system: System, logger: 
 /** A sync that runs is finished, but one that hangs must not hold up a shutdown. */
 async function runUntilStopped(
   agent: Agent,
+  abandon: AbortController,
   options: AgentOptions,
   system: System,
   logger: Logger,
@@ -84,7 +89,7 @@ async function runUntilStopped(
   if (!finished) {
     logger.warning("Stopped in the middle of a sync that hangs");
     // Else what waits for a lock, say, would write rules that nobody looks after, or that were just removed.
-    system.runner.killAll();
+    abandon.abort();
   }
   if (!options.cleanupOnExit) {
     logger.info("Stopped: the rules stay in place");

@@ -1,10 +1,13 @@
 /** The machine, as far as a command needs it; and the exit codes. */
-import type { Clock } from "../system/clock.ts";
-import type { CommandRunner } from "../system/command_runner.ts";
-import type { ConfigSource } from "../system/config_source.ts";
-import type { ConfigWatcher } from "../system/config_watcher.ts";
-import type { Answer } from "../system/http_server.ts";
-import type { Logger, LoggerOptions } from "../system/logger.ts";
+import type {
+  Answer,
+  Clock,
+  CommandRunner,
+  ConfigSource,
+  ConfigWatcher,
+  Logger,
+  LoggerOptions,
+} from "../ports.ts";
 import type { Build } from "./version.ts";
 
 /** What touches the machine comes to a command through this. */

@@ -1,5 +1,5 @@
 /** What `--version` prints. */
-import type { CommandName, CommandRunner } from "../system/command_runner.ts";
+import { type CommandName, CommandNotFoundError, type CommandRunner } from "../ports.ts";
 
 /** Where the running program comes from. */
 export interface Build {
@@ -38,6 +38,6 @@ async function askVersion(name: CommandName, runner: CommandRunner): Promise<str
     const { code, stdout } = await runner.run({ name, args: ["--version"] });
     return code === 0 ? stdout.trim().replace(/^\S+ /, "") : `failed with exit code ${code}`;
   } catch (error) {
-    return error instanceof Error && error.name === "CommandNotFoundError" ? "not found" : String(error);
+    return error instanceof CommandNotFoundError ? "not found" : String(error);
   }
 }

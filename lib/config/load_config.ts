@@ -3,15 +3,9 @@ import type { ConfigOptions, ConfigSettings, MasqConfig } from "./config.ts";
 import { decodeConfig, LARGEST_CONFIG } from "./decode.ts";
 import { mergeSettings } from "./merge.ts";
 import { parseConfig } from "./parse_config.ts";
+import type { ConfigFile } from "../ports.ts";
 import { ConfigError, type ConfigProblem, sortProblems } from "./problem.ts";
 import { resolveConfig } from "./resolve_config.ts";
-
-/** A config file as it was read. */
-export interface ConfigFile {
-  /** Its path, as messages show it. */
-  readonly name: string;
-  readonly bytes: Uint8Array;
-}
 
 /** A good config and what is odd about it. */
 export interface LoadedConfig {

@@ -1,60 +1,15 @@
 /** Runs the few commands that the agent may run. The only seam to processes. */
 
-/** The commands that tools/permissions lets the program run. */
-export type CommandName =
-  | `${"iptables" | "ip6tables"}${"" | "-nft" | "-legacy"}-restore`
-  | `${"iptables" | "ip6tables"}-legacy-save`
-  | "nft";
-
-/** One run of a command. */
-export interface Command {
-  readonly name: CommandName;
-  readonly args: readonly string[];
-  /** Text for standard input; none where undefined. */
-  readonly input?: string;
-  /** Whether nobody will look at what it prints, which spares reading it. */
-  readonly ignoreOutput?: boolean;
-}
-
-/** How a command ended. */
-export interface CommandResult {
-  /** Exit code; 128 plus the signal's number where a signal ended it. */
-  readonly code: number;
-  /** Empty, as `stderr`, where the command's output is ignored. */
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** The port: runs a command to its end. */
-export interface CommandRunner {
-  /**
-   * @throws {CommandNotFoundError} No folder has the command.
-   * @throws {CommandTimeoutError} It did not end in time and was killed.
-   * @throws {Error} It could not be started.
-   */
-  run(command: Command): Promise<CommandResult>;
-  /** Kills every command that still runs: it must do nothing any more. */
-  killAll(): void;
-}
-
-/** A command that is in none of the folders. */
-export class CommandNotFoundError extends Error {
-  override readonly name = "CommandNotFoundError";
-
-  constructor(command: CommandName, folders: readonly string[]) {
-    const debianPackage = command === "nft" ? "nftables" : "iptables";
-    super(`Cannot find ${command} in ${folders.join(", ")}: install the package "${debianPackage}"`);
-  }
-}
-
-/** A command that was killed because it took too long. */
-export class CommandTimeoutError extends Error {
-  override readonly name = "CommandTimeoutError";
-
-  constructor(command: CommandName, milliseconds: number) {
-    super(`${command} did not end within ${milliseconds / 1000}s and was killed`);
-  }
-}
+import {
+  type Command,
+  CommandError,
+  CommandKilledError,
+  type CommandName,
+  CommandNotFoundError,
+  type CommandResult,
+  type CommandRunner,
+  CommandTimeoutError,
+} from "../ports.ts";
 
 /** Where commands are looked for, in this order: the administrator's folders of PATH, but never PATH itself. */
 const SEARCH_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
@@ -85,7 +40,6 @@ export class ChildProcessRunner implements CommandRunner {
   readonly #found = new Map<CommandName, string>();
   readonly #folders: readonly string[];
   readonly #timeLimitMs: number;
-  readonly #running = new Set<Deno.ChildProcess>();
   #runs = 0;
 
   constructor({ folders = SEARCH_FOLDERS, timeLimitMs = TIME_LIMIT_MS }: RunnerOptions = {}) {
@@ -100,13 +54,19 @@ export class ChildProcessRunner implements CommandRunner {
     if (this.#runs > RUNS_OF_A_START && this.#runs % RUNS_BETWEEN_COLLECTIONS === 0) {
       (globalThis as { gc?: () => void }).gc?.();
     }
+    if (command.signal?.aborted) throw new CommandKilledError(command.name);
     const child = this.#spawn(command);
-    this.#running.add(child);
-    let timedOut = false;
-    const timer = setTimeout(() => {
-      timedOut = true;
+    let killed: CommandError | undefined;
+    const end = (why: CommandError) => {
+      killed ??= why;
       kill(child);
-    }, this.#timeLimitMs);
+    };
+    const timer = setTimeout(
+      () => end(new CommandTimeoutError(command.name, this.#timeLimitMs)),
+      this.#timeLimitMs,
+    );
+    const onAbort = () => end(new CommandKilledError(command.name));
+    command.signal?.addEventListener("abort", onAbort);
     try {
       // Reading starts before writing: a child that prints much before it reads would block for ever otherwise.
       const output = command.ignoreOutput
@@ -114,17 +74,13 @@ export class ChildProcessRunner implements CommandRunner {
         : child.output();
       if (command.input !== undefined) await writeInput(child.stdin, command.input);
       const { code, stdout, stderr } = await output;
-      if (timedOut) throw new CommandTimeoutError(command.name, this.#timeLimitMs);
+      if (killed !== undefined) throw killed;
       const decoder = new TextDecoder();
       return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
     } finally {
       clearTimeout(timer);
-      this.#running.delete(child);
+      command.signal?.removeEventListener("abort", onAbort);
     }
-  }
-
-  killAll(): void {
-    this.#running.forEach(kill);
   }
 
   #spawn({ name, args, input, ignoreOutput }: Command): Deno.ChildProcess {
@@ -143,7 +99,9 @@ export class ChildProcessRunner implements CommandRunner {
         this.#found.set(name, folder);
         return child;
       } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
+        if (!(error instanceof Deno.errors.NotFound)) {
+          throw new CommandError(`Cannot run ${folder}/${name}: ${(error as Error).message}`);
+        }
       }
     }
     throw new CommandNotFoundError(name, this.#folders);

@@ -1,23 +1,6 @@
 /** Reads the config from the file system. */
 import { join } from "@std/path/posix/join";
-import type { ConfigFile } from "../config/load_config.ts";
-
-/** The port: gives the config's files as they are now. */
-export interface ConfigSource {
-  /** What the user named, for messages. */
-  readonly path: string;
-  /** Never throws for a file system that says no. */
-  read(): Promise<ConfigReading>;
-}
-
-/** What reading gave: the files sorted by name, none where there is none; or why something that is there can't be read. */
-export type ConfigReading =
-  | { readonly files: readonly ConfigFile[] }
-  | {
-    readonly unreadable: string;
-    /** Whether it is outside of the folders that the program may read. */
-    readonly isOutside?: boolean;
-  };
+import type { ConfigFile, ConfigReading, ConfigSource } from "../ports.ts";
 
 /** In a directory, files whose name starts with this are read. */
 const FILE_PREFIX = "ip-masq";

@@ -1,16 +1,6 @@
 /** Hints from the file system that the config may have changed. Never more than hints: the interval stays the truth. */
 import { dirname } from "@std/path/posix/dirname";
-
-/** The port: hints. */
-export interface ConfigWatcher {
-  /**
-   * Watches from now on, unless it does already. Returns whether it began to. Where watching is impossible it does
-   * nothing: call it again later.
-   */
-  ensure(onHint: () => void): boolean;
-  /** Ends watching. */
-  close(): void;
-}
+import type { ConfigWatcher } from "../ports.ts";
 
 /**
  * Watches the directory of the config, or the config itself where it is one: a ConfigMap volume changes by swapping a

@@ -1,14 +1,8 @@
 /** A small HTTP server for machines that look after machines. */
+import type { Answer } from "../ports.ts";
 
 /** The port of the metrics; the executable's permissions cover this one on loopback and wildcard addresses only. */
 export const METRICS_PORT = 10264;
-
-/** What a path is answered with. */
-export interface Answer {
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: string;
-}
 
 /**
  * Answers GET and HEAD requests on `hostname`, until `stop` aborts.

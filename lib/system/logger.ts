@@ -2,25 +2,7 @@
 import { BaseHandler } from "@std/log/base-handler";
 import { LogLevels } from "@std/log/levels";
 import { Logger as StdLogger, type LogRecord } from "@std/log/logger";
-
-/** The port: one call is one event is one line. */
-export interface Logger {
-  error(message: string): void;
-  warning(message: string): void;
-  info(message: string): void;
-  /** Logs only where `-v` is at least `level`; the message is not even made otherwise. */
-  verbose(level: number, message: () => string): void;
-}
-
-/** How to log. */
-export interface LoggerOptions {
-  /** `--log-format`: lines as klog writes them, or a JSON object a line. */
-  readonly logFormat: "text" | "json";
-  /** `-v`. */
-  readonly verbosity: number;
-  /** `--skip_headers`: no severity and time before each line, for a journal that has its own. */
-  readonly skipHeaders: boolean;
-}
+import type { Logger, LoggerOptions } from "../ports.ts";
 
 /** Makes the logger that gives each line to `write`. */
 export function createLogger(options: LoggerOptions, write: (line: string) => void): Logger {

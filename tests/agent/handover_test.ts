@@ -4,13 +4,14 @@ import type { BackendName } from "../../lib/backends/backend_name.ts";
 import { createBackend } from "../../lib/backends/create_backend.ts";
 import { parseChainName } from "../../lib/config/chain_name.ts";
 import { buildRuleset } from "../../lib/rules/ruleset.ts";
+import { CommandNotFoundError } from "../../lib/ports.ts";
 import { FakeLogger } from "../fakes/agent.ts";
 import { FakeCommandRunner, type Reply } from "../fakes/command_runner.ts";
 import { configOf } from "../fakes/config.ts";
 
 const CHAIN = parseChainName("MASQ");
 const RULESET = buildRuleset("IPv4", configOf({}), { randomFully: true, toPorts: [] });
-const MISSING = Object.assign(new Error("Cannot find it"), { name: "CommandNotFoundError" });
+const MISSING = new CommandNotFoundError("nft", ["/usr/sbin"]);
 const LEGACY_TABLES = "# Warning: iptables-legacy tables present, use iptables-legacy to see them\n";
 const OURS = "-P POSTROUTING ACCEPT\n-A POSTROUTING -j MASQ\n-N MASQ\n";
 const NOTHING = "-P POSTROUTING ACCEPT\n";

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { PatientSource } from "../../lib/agent/patient_source.ts";
-import type { ConfigReading } from "../../lib/system/config_source.ts";
+import type { ConfigReading } from "../../lib/ports.ts";
 import { FakeClock } from "../fakes/agent.ts";
 
 Deno.test("PatientSource goes on without a file system that hangs, and asks it once only", async () => {

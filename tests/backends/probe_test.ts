@@ -2,10 +2,11 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { BackendError } from "../../lib/backends/backend.ts";
 import { detectBackend } from "../../lib/backends/probe.ts";
 import { parseChainName } from "../../lib/config/chain_name.ts";
+import { CommandNotFoundError } from "../../lib/ports.ts";
 import { FakeCommandRunner, type Reply } from "../fakes/command_runner.ts";
 
 const CHAIN = parseChainName("MASQ");
-const MISSING = Object.assign(new Error("Cannot find it"), { name: "CommandNotFoundError" });
+const MISSING = new CommandNotFoundError("nft", ["/usr/sbin"]);
 const UNCOMMITTED = "iptables-nft-restore: COMMIT expected at line 8\n";
 const LEGACY_TABLES = "# Warning: iptables-legacy tables present, use iptables-legacy to see them\n";
 

@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
+import { CommandNotFoundError } from "../../lib/ports.ts";
 import { COMMANDS } from "../../lib/cli/command_definitions.ts";
 import { COMMAND_NAMES } from "../../lib/cli/command_names.ts";
 import { type Machine, runOn } from "../fakes/system.ts";
@@ -435,8 +436,7 @@ Deno.test("--dry-run exits with 0 whether something differs or not, and with 1 w
 });
 
 Deno.test("cleanup skips what is not installed, and goes on behind what fails", async () => {
-  const missing = new Error("Cannot find it");
-  missing.name = "CommandNotFoundError";
+  const missing = new CommandNotFoundError("nft", ["/usr/sbin"]);
   assertEquals(
     await runOn({ reply: () => missing }, "cleanup").then(({ code, out, error }) => [code, out, error]),
     [
@@ -457,8 +457,7 @@ Deno.test("cleanup skips what is not installed, and goes on behind what fails", 
 });
 
 Deno.test("cleanup uses the plain iptables where neither variant has its own name, and only there", async () => {
-  const missing = new Error("Cannot find it");
-  missing.name = "CommandNotFoundError";
+  const missing = new CommandNotFoundError("nft", ["/usr/sbin"]);
   const old = kernel("-N IP-MASQ-AGENT\n");
   const reply: Reply = (command) => /nft|legacy/.test(command.name) ? missing : old(command);
   const { code, out } = await runOn({ reply }, "cleanup");
@@ -471,8 +470,7 @@ Deno.test("cleanup uses the plain iptables where neither variant has its own nam
 });
 
 Deno.test("cleanup removes the tables of nftables, also where there is no iptables", async () => {
-  const missing = new Error("Cannot find it");
-  missing.name = "CommandNotFoundError";
+  const missing = new CommandNotFoundError("nft", ["/usr/sbin"]);
   const reply: Reply = ({ name }) => name === "nft" ? { stdout: '{"nftables": []}' } : missing;
   const { code, out, commands } = await runOn({ reply }, "cleanup");
   const lines = ["IPv4", "IPv6"].map((family) => `nftables ${family}: removed table ip-masq-agent\n`);

@@ -1,16 +1,15 @@
 import { assertEquals } from "@std/assert";
 import { describeVersions } from "../../lib/cli/version.ts";
-import type { CommandRunner } from "../../lib/system/command_runner.ts";
+import { CommandNotFoundError, type CommandRunner } from "../../lib/ports.ts";
 
 const BUILD = { version: "1.2.3", commit: "0123456789ab", deno: "2.9.6" };
 
 Deno.test("describeVersions() names the build and every tool, also those that are missing", async () => {
   const runner: CommandRunner = {
-    killAll: () => {},
     run({ name, args }) {
       assertEquals(args, ["--version"]);
       if (name === "nft") {
-        return Promise.reject(Object.assign(new Error("no nft"), { name: "CommandNotFoundError" }));
+        return Promise.reject(new CommandNotFoundError("nft", []));
       }
       if (name === "iptables-legacy-restore") return Promise.resolve({ code: 3, stdout: "", stderr: "" });
       return Promise.resolve({ code: 0, stdout: `${name} v1.8.9 (nf_tables)\n`, stderr: "" });

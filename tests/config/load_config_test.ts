@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { type ConfigFile, loadConfig } from "../../lib/config/load_config.ts";
+import { loadConfig } from "../../lib/config/load_config.ts";
+import type { ConfigFile } from "../../lib/ports.ts";
 import { ConfigError, formatProblem } from "../../lib/config/problem.ts";
 
 const OPTIONS = { enableIpv6: true, allReservedRanges: false };

@@ -11,9 +11,7 @@ import {
 } from "../../lib/backends/backend.ts";
 import type { IpFamily } from "../../lib/config/ip_address.ts";
 import type { Ruleset } from "../../lib/rules/ruleset.ts";
-import type { Clock } from "../../lib/system/clock.ts";
-import type { ConfigReading, ConfigSource } from "../../lib/system/config_source.ts";
-import type { Logger } from "../../lib/system/logger.ts";
+import type { Clock, ConfigReading, ConfigSource, Logger } from "../../lib/ports.ts";
 
 /** A clock that stands still until the test lets the next sleeper go. */
 export class FakeClock implements Clock {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Command, CommandResult, CommandRunner } from "../../lib/system/command_runner.ts";
+import type { Command, CommandResult, CommandRunner } from "../../lib/ports.ts";
 
 /** What a command of the script does: a result (success with no output where left out), or an error to throw. */
 export type Reply = Partial<CommandResult> | Error;
@@ -17,8 +17,6 @@ export class FakeCommandRunner implements CommandRunner {
   constructor(reply: (command: Command) => Reply) {
     this.#reply = reply;
   }
-
-  killAll(): void {}
 
   run(command: Command): Promise<CommandResult> {
     this.commands.push(command);

@@ -9,8 +9,7 @@ import type { IptablesProgram } from "../../lib/backends/iptables/restore_comman
 import { parseChainName } from "../../lib/config/chain_name.ts";
 import { systemClock } from "../../lib/system/clock.ts";
 import { ChildProcessRunner } from "../../lib/system/command_runner.ts";
-import type { ConfigSource } from "../../lib/system/config_source.ts";
-import type { Logger } from "../../lib/system/logger.ts";
+import type { ConfigSource, Logger } from "../../lib/ports.ts";
 
 /** Makes the agent, for IPv4 and the default chain. */
 export function createRealAgent(

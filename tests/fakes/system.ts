@@ -5,7 +5,7 @@
  */
 import { run } from "../../lib/cli/run.ts";
 import type { System } from "../../lib/cli/system.ts";
-import type { Command } from "../../lib/system/command_runner.ts";
+import type { Command } from "../../lib/ports.ts";
 import { FakeClock, FakeLogger } from "./agent.ts";
 import { FakeCommandRunner, type Reply } from "./command_runner.ts";
 

@@ -1,10 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import {
-  ChildProcessRunner,
+  CommandError,
+  CommandKilledError,
   CommandNotFoundError,
   CommandTimeoutError,
-} from "../../lib/system/command_runner.ts";
+} from "../../lib/ports.ts";
+import { ChildProcessRunner } from "../../lib/system/command_runner.ts";
 
 /** Runs a test with a folder that has a script under the name iptables-restore. */
 async function withScript(script: string, test: (folder: string) => Promise<void>): Promise<void> {
@@ -60,13 +62,20 @@ Deno.test("ChildProcessRunner does not block on a command that prints much befor
   });
 });
 
-Deno.test("ChildProcessRunner.killAll() ends what runs, and only that", async () => {
-  await withScript("echo; read -r; exec sleep 20", async (folder) => {
+Deno.test("ChildProcessRunner kills what runs when its signal aborts, and starts nothing with it any more", async () => {
+  await withScript("echo $$; read -r; exec sleep 20", async (folder) => {
     const runner = new ChildProcessRunner({ folders: [folder] });
-    const runs = [runner.run({ ...COMMAND, input: "go\n" }), runner.run({ ...COMMAND, input: "go\n" })];
-    runner.killAll();
-    assertEquals((await Promise.all(runs)).map(({ code }) => code), [137, 137]);
-    runner.killAll();
+    const abort = new AbortController();
+    const command = { ...COMMAND, input: "go\n", signal: abort.signal };
+    const runs = [runner.run(command), runner.run(command)].map((run) =>
+      assertRejects(() => run, CommandKilledError, "iptables-restore was killed")
+    );
+    abort.abort();
+    await Promise.all(runs);
+    await Deno.writeTextFile(join(folder, "iptables-restore"), `#!/bin/bash\ntouch ${folder}/started\n`);
+    await assertRejects(() => runner.run(command), CommandKilledError);
+    await assertRejects(() => Deno.stat(`${folder}/started`), Deno.errors.NotFound);
+    assertEquals((await runner.run(COMMAND)).code, 0, "a command without the signal runs");
   });
 });
 
@@ -107,6 +116,10 @@ Deno.test("ChildProcessRunner says where it looked, and finds a command that mov
 Deno.test("ChildProcessRunner fails for a command that may not be executed", async () => {
   await withScript("true", async (folder) => {
     await Deno.chmod(join(folder, "iptables-restore"), 0o644);
-    await assertRejects(() => new ChildProcessRunner({ folders: [folder] }).run(COMMAND), Error);
+    await assertRejects(
+      () => new ChildProcessRunner({ folders: [folder] }).run(COMMAND),
+      CommandError,
+      `Cannot run ${folder}/iptables-restore: `,
+    );
   });
 });

@@ -2,7 +2,7 @@
 import type { ChainName } from "../../config/chain_name.ts";
 import type { IpFamily } from "../../config/ip_address.ts";
 import type { Ruleset } from "../../rules/ruleset.ts";
-import type { Command, CommandName, CommandResult, CommandRunner } from "../../system/command_runner.ts";
+import type { Command, CommandName, CommandResult, CommandRunner } from "../../ports.ts";
 import {
   type Backend,
   BackendError,

@@ -1,7 +1,7 @@
 /** Our chains in the nat tables of both iptables variants, under whichever name they were made. */
 import { type ChainName, parseChainName } from "../../config/chain_name.ts";
 import type { IpFamily } from "../../config/ip_address.ts";
-import type { CommandRunner } from "../../system/command_runner.ts";
+import type { CommandRunner } from "../../ports.ts";
 import type { Leftover, LeftoverPlace } from "../leftovers.ts";
 import { IptablesBackend } from "./iptables_backend.ts";
 import { commentOf, type NatTable, readNatTable, targetOf } from "./nat_table.ts";

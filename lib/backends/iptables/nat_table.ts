@@ -3,7 +3,7 @@
  * whole table, which on a node may have 100,000 rules.
  */
 import type { IpFamily } from "../../config/ip_address.ts";
-import type { CommandResult, CommandRunner } from "../../system/command_runner.ts";
+import type { CommandResult, CommandRunner } from "../../ports.ts";
 import { BackendError, BackendMissingError, toBackendError } from "../backend.ts";
 import { splitWords } from "./listing.ts";
 import { type IptablesProgram, RESTORE_ARGS, RESTORE_COMMANDS, restoreFailure } from "./restore_command.ts";

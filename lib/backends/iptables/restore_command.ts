@@ -1,6 +1,6 @@
 /** How iptables-restore is called, and what its failures mean. */
 import type { IpFamily } from "../../config/ip_address.ts";
-import type { CommandName, CommandResult } from "../../system/command_runner.ts";
+import type { CommandName, CommandResult } from "../../ports.ts";
 import { printable } from "../../config/printable.ts";
 import { BackendError } from "../backend.ts";
 

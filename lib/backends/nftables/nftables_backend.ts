@@ -1,7 +1,7 @@
 /** Rules through nft(8), in a table of our own: no rule of anybody else's is read or written. */
 import type { IpFamily } from "../../config/ip_address.ts";
 import type { Ruleset, Target } from "../../rules/ruleset.ts";
-import type { CommandResult, CommandRunner } from "../../system/command_runner.ts";
+import type { CommandResult, CommandRunner } from "../../ports.ts";
 import {
   type Backend,
   BackendError,

@@ -1,6 +1,6 @@
 /** Our tables in nftables, as `cleanup` looks for them. */
 import type { IpFamily } from "../../config/ip_address.ts";
-import type { CommandRunner } from "../../system/command_runner.ts";
+import type { CommandRunner } from "../../ports.ts";
 import { BackendMissingError } from "../backend.ts";
 import type { LeftoverPlace } from "../leftovers.ts";
 import { TABLE_NAME } from "./nft_table.ts";

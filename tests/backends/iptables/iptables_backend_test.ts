@@ -3,7 +3,7 @@ import { BackendError } from "../../../lib/backends/backend.ts";
 import { IptablesBackend } from "../../../lib/backends/iptables/iptables_backend.ts";
 import { parseChainName } from "../../../lib/config/chain_name.ts";
 import { buildRuleset } from "../../../lib/rules/ruleset.ts";
-import type { Command } from "../../../lib/system/command_runner.ts";
+import type { Command } from "../../../lib/ports.ts";
 import { configOf } from "../../fakes/config.ts";
 import { FakeCommandRunner, type Reply } from "../../fakes/command_runner.ts";
 

@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { CommandNotFoundError } from "../../../lib/ports.ts";
 import { parseChainName } from "../../../lib/config/chain_name.ts";
 import { BackendError } from "../../../lib/backends/backend.ts";
 import { findForeignRules, formatForeignRule } from "../../../lib/backends/iptables/foreign_rules.ts";
@@ -118,8 +119,7 @@ Deno.test("readNatTable() reads with one command that changes nothing", async ()
 });
 
 Deno.test("readNatTable() tells a table that is not there from one that can't be read", async () => {
-  const missing = new Error("Cannot find iptables-restore");
-  missing.name = "CommandNotFoundError";
+  const missing = new CommandNotFoundError("nft", ["/usr/sbin"]);
   const absent = { code: 3, stderr: "iptables-restore: can't initialize table `nat': Table does not exist" };
   for (const reply of [missing, absent]) {
     assertEquals(await readNatTable("IPv4", new FakeCommandRunner(() => reply)), undefined);

@@ -3,7 +3,7 @@ import { BackendError, BackendMissingError } from "../../../lib/backends/backend
 import { buildNftTable } from "../../../lib/backends/nftables/nft_table.ts";
 import { NftablesBackend } from "../../../lib/backends/nftables/nftables_backend.ts";
 import { buildRuleset } from "../../../lib/rules/ruleset.ts";
-import type { Command } from "../../../lib/system/command_runner.ts";
+import { type Command, CommandNotFoundError } from "../../../lib/ports.ts";
 import { FakeCommandRunner, type Reply } from "../../fakes/command_runner.ts";
 import { configOf } from "../../fakes/config.ts";
 import { formatListing, type ListingItem, listingItems } from "../../fakes/nft_listing.ts";
@@ -143,7 +143,7 @@ Deno.test("NftablesBackend says what failed, where, and what to do", async (t) =
 });
 
 Deno.test("a backend whose command is not installed says so with an error of its own", async () => {
-  const missing = Object.assign(new Error("Cannot find nft"), { name: "CommandNotFoundError" });
+  const missing = new CommandNotFoundError("nft", ["/usr/sbin"]);
   const backend = new NftablesBackend("IPv4", new FakeCommandRunner(() => missing));
   await assertRejects(() => backend.planRemoval(), BackendMissingError, "Cannot find nft");
 });
