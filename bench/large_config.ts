@@ -8,7 +8,7 @@ import { buildNftTable } from "../lib/backends/nftables/nft_table.ts";
 import { formatChange } from "../lib/backends/nftables/nft_text.ts";
 import { NftablesBackend } from "../lib/backends/nftables/nftables_backend.ts";
 import { decodeConfig } from "../lib/config/decode.ts";
-import { mergeSettings } from "../lib/config/merge.ts";
+import { mergeSettings } from "../lib/config/load_config.ts";
 import { parseConfig } from "../lib/config/parse_config.ts";
 import { resolveConfig } from "../lib/config/resolve_config.ts";
 import { buildRuleset } from "../lib/rules/ruleset.ts";
@@ -54,7 +54,7 @@ const checkedAgain = performance.now();
 if (again.drift.length > 0) throw new Error(`Drift right after writing: ${JSON.stringify(again.drift)}`);
 
 Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify({
-  cidrs: config.nonMasqueradeCidrs.length,
+  cidrs: config.nonMasqueradeCIDRs.length,
   textBytes: text.length,
   parseMs: loaded - start,
   buildAndTextMs: formatted - loaded,

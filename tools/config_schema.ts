@@ -3,25 +3,19 @@
  *
  * @module
  */
-import { SHORTEST_RESYNC_INTERVAL_MS } from "../lib/config/config.ts";
+import { CONFIG_KEYS } from "../lib/config/config.ts";
 import { formatDuration } from "../lib/config/duration.ts";
-import { CONFIG_KEYS, type KeyDefinition } from "../lib/config/keys.ts";
+import { SHORTEST_INTERVAL_MS, type TypeName } from "../lib/config/value_types.ts";
 
 const OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
 
-/** The schema of one key's value. What a pattern can't tell (alignment, for one) is left to the program. */
-function valueSchema({ type }: KeyDefinition): Record<string, unknown> {
-  switch (type) {
-    case "cidrs":
-      return { type: ["array", "null"], items: { $ref: "#/$defs/cidr" } };
-    case "boolean":
-      return { type: "boolean" };
-    case "count":
-      return { type: "integer", minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
-    case "duration":
-      return { $ref: "#/$defs/duration" };
-  }
-}
+/** The schema of each kind of value. What a pattern can't tell (alignment, for one) is left to the program. */
+const TYPE_SCHEMAS: Readonly<Record<TypeName, Record<string, unknown>>> = {
+  cidrs: { type: ["array", "null"], items: { $ref: "#/$defs/cidr" } },
+  boolean: { type: "boolean" },
+  count: { type: "integer", minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
+  interval: { $ref: "#/$defs/duration" },
+};
 
 /** The whole schema: JSON Schema 2020-12. */
 export function configSchema(): Record<string, unknown> {
@@ -34,9 +28,9 @@ export function configSchema(): Record<string, unknown> {
     properties: {
       $schema: { description: "Where editors find this schema. Means nothing to the agent.", type: "string" },
       ...Object.fromEntries(
-        CONFIG_KEYS.map((key) => [
-          key.name,
-          { description: key.description, default: key.defaultValue, ...valueSchema(key) },
+        CONFIG_KEYS.map(({ name, type, defaultValue, description }) => [
+          name,
+          { description, default: defaultValue, ...TYPE_SCHEMAS[type.name] },
         ]),
       ),
     },
@@ -51,7 +45,7 @@ export function configSchema(): Record<string, unknown> {
       },
       duration: {
         description: `A duration as Go writes it, such as 60s or 1m30s; at least ${
-          formatDuration(SHORTEST_RESYNC_INTERVAL_MS)
+          formatDuration(SHORTEST_INTERVAL_MS)
         }.`,
         type: "string",
         pattern:

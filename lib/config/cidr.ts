@@ -84,3 +84,9 @@ export function cidrContains(outer: Cidr, inner: Cidr): boolean {
 export function cidrContainsAddress(cidr: Cidr, address: IpAddress): boolean {
   return cidr.family === address.family && maskAddress(address, cidr.prefixLength).value === cidr.address;
 }
+
+/** Destinations on the node's own link, which routers never forward: RFC 3927, and RFC 4291 section 2.5.6. */
+export const LINK_LOCAL: Readonly<Record<IpFamily, Cidr>> = {
+  IPv4: parseCidr("169.254.0.0/16"),
+  IPv6: parseCidr("fe80::/10"),
+};

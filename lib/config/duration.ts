@@ -15,7 +15,7 @@ const LARGEST = 2n ** 63n - 1n;
 
 /**
  * Parses a duration as Go's `time.ParseDuration` does (`60s`, `1m30s`, `1.5h`, `-500ms`, `0`) and returns
- * milliseconds, exact to the nanosecond up to 26 days.
+ * milliseconds, exact to the nanosecond up to 26 days and to the millisecond beyond.
  *
  * @throws {SyntaxError} The text is not of that syntax; the message quotes it.
  * @throws {RangeError} It is beyond Go's range of about 292 years.
@@ -49,14 +49,19 @@ export function parseDuration(text: string): number {
       throw new RangeError(`"${text}" is too long a duration: the limit is about 292 years`);
     }
   }
-  const nanoseconds = Number(total);
-  return (negative ? -nanoseconds : nanoseconds) / 1e6;
+  // Whole milliseconds stay whole where a number can't hold all nanoseconds.
+  const milliseconds = total > Number.MAX_SAFE_INTEGER
+    ? Number(total / 1_000_000n) + Number(total % 1_000_000n) / 1e6
+    : Number(total) / 1e6;
+  return negative ? -milliseconds : milliseconds;
 }
 
 /** Writes a duration of `milliseconds` as Go's `Duration.String` does: `1m30s`, `1.5s`, `500ms`, `2µs`, `0s`. */
 export function formatDuration(milliseconds: number): string {
   const sign = milliseconds < 0 ? "-" : "";
-  const nanoseconds = BigInt(Math.round(Math.abs(milliseconds) * 1e6));
+  // Whole milliseconds apart, since a product of all would be inexact for a long duration.
+  const [whole, rest] = [Math.trunc(Math.abs(milliseconds)), Math.abs(milliseconds) % 1];
+  const nanoseconds = BigInt(whole) * 1_000_000n + BigInt(Math.round(rest * 1e6));
   if (nanoseconds === 0n) return "0s";
   if (nanoseconds < 1_000n) return `${sign}${nanoseconds}ns`;
   if (nanoseconds < 1_000_000n) return `${sign}${decimal(nanoseconds, 3)}µs`;

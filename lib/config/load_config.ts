@@ -1,10 +1,15 @@
 /** Files -> one config: decode, parse, merge, resolve. */
-import type { ConfigOptions, ConfigSettings, MasqConfig } from "./config.ts";
+import {
+  type ConfigOptions,
+  type ConfigSettings,
+  type KeyName,
+  makeSettings,
+  type MasqConfig,
+} from "./config.ts";
 import { decodeConfig, LARGEST_CONFIG } from "./decode.ts";
-import { mergeSettings } from "./merge.ts";
 import { parseConfig } from "./parse_config.ts";
 import type { ConfigFile } from "../ports.ts";
-import { ConfigError, type ConfigProblem, sortProblems } from "./problem.ts";
+import { ConfigError, type ConfigProblem, type Origin, sortProblems } from "./problem.ts";
 import { resolveConfig } from "./resolve_config.ts";
 
 /** A good config and what is odd about it. */
@@ -45,6 +50,23 @@ export function loadConfig(files: readonly ConfigFile[], options: ConfigOptions)
   const sorted = sortProblems(problems).sort((a, b) => indexOf(order, a) - indexOf(order, b));
   if (problems.some(({ severity }) => severity === "error")) throw new ConfigError(sorted);
   return { config: resolved.config, warnings: sorted };
+}
+
+/** Merges settings in the order of their files, each key by its own rule. A key that no file sets stays unset. */
+export function mergeSettings(files: readonly ConfigSettings[]): ConfigSettings {
+  const [only, ...others] = files;
+  if (only !== undefined && others.length === 0) return only;
+  const origins = new Map<KeyName, Origin>();
+  const settings = makeSettings(({ name, merge }) => {
+    const setting = files.filter((file) => file[name] !== undefined);
+    if (setting.length === 0) return undefined;
+    const merged = merge(setting.map((file) => file[name]));
+    const decisive = setting.find((file) => file[name] === merged) ?? setting[0];
+    const origin = decisive?.origins?.get(name);
+    if (origin !== undefined) origins.set(name, origin);
+    return merged;
+  });
+  return { ...settings, origins };
 }
 
 function indexOf(order: readonly string[], { origin }: ConfigProblem): number {

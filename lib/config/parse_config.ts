@@ -1,20 +1,11 @@
 /** Text of one config file -> its settings, or everything that is wrong with it. */
-import { parseCidr } from "./cidr.ts";
-import {
-  type CidrEntry,
-  type ConfigSettings,
-  type Origin,
-  type SettingName,
-  SHORTEST_RESYNC_INTERVAL_MS,
-} from "./config.ts";
-import { DEFAULT_CIDR_LIMIT } from "./defaults.ts";
+import { CONFIG_KEYS, type ConfigSettings, KEY_NAMES, type KeyName, makeSettings } from "./config.ts";
 import { type Document, DocumentError, parseDocument } from "./document.ts";
-import { parseDuration } from "./duration.ts";
-import { CONFIG_KEYS, type KeyDefinition } from "./keys.ts";
+import { nearest } from "./nearest.ts";
 import { findPositions, type KeyPosition, type Positions } from "./positions.ts";
-import { describe, printable, printableMessage } from "./printable.ts";
-import { type ConfigProblem, ProblemList } from "./problem.ts";
-import { explainItem, explainNoMapping, explainUnknownKey, itemText, KEY_NAMES } from "./slips.ts";
+import { describe, printable } from "./printable.ts";
+import { type ConfigProblem, type Origin, ProblemList } from "./problem.ts";
+import type { Place } from "./value_types.ts";
 
 /** A parsed file: its settings are to be used only where no problem is an error. */
 export interface ParsedConfig {
@@ -24,6 +15,9 @@ export interface ParsedConfig {
 
 /** Where editors look for the schema of a JSON file. Means nothing here. */
 const SCHEMA_KEY = "$schema";
+
+/** Keys at the top of a ConfigMap, which somebody may have given instead of what is in it. */
+const MANIFEST_KEYS: readonly string[] = ["apiVersion", "kind", "metadata", "data"];
 
 /** A mapping with more keys than this is no config. */
 const MOST_KEYS = 1_000;
@@ -42,12 +36,12 @@ export function parseConfig(text: string, file: string): ParsedConfig {
 
 class ConfigParser {
   readonly #problems: ProblemList;
-  readonly #settings: { -readonly [K in keyof ConfigSettings]: ConfigSettings[K] } = {};
-  readonly #origins = new Map<SettingName, Origin>();
+  readonly #values = new Map<KeyName, unknown>();
+  readonly #origins = new Map<KeyName, Origin>();
   readonly #file: string;
   #text: Positions | undefined;
   /** Places of each key: several where it stands several times. */
-  readonly #positions = new Map<string, KeyPosition[]>();
+  #positions: ReadonlyMap<string, readonly KeyPosition[]> = new Map();
 
   constructor(file: string) {
     this.#file = file;
@@ -55,7 +49,8 @@ class ConfigParser {
   }
 
   result(): ParsedConfig {
-    return { settings: { ...this.#settings, origins: this.#origins }, problems: this.#problems.list() };
+    const settings = makeSettings(({ name }) => this.#values.get(name));
+    return { settings: { ...settings, origins: this.#origins }, problems: this.#problems.list() };
   }
 
   parse(text: string): void {
@@ -79,17 +74,12 @@ class ConfigParser {
       return;
     }
     this.#text = findPositions(text);
-    for (const position of this.#text.keys) {
-      const same = this.#positions.get(position.key);
-      if (same === undefined) this.#positions.set(position.key, [position]);
-      else same.push(position);
-    }
-    const seen = new Map<string, string>();
+    this.#positions = Map.groupBy(this.#text.keys, ({ key }) => key);
     let keys = 0;
     for (const [key, inner] of entries) {
       // Of a key that comes twice only the last value is left: its places tell how often it came.
       const times = isJson || duplicate !== undefined ? this.#positions.get(key)?.length ?? 1 : 1;
-      for (let time = 0; time < times; time++) this.#readKey(key, inner, time, seen);
+      for (let time = 0; time < times; time++) this.#readKey(key, inner, time);
       keys += times;
     }
     if (duplicate !== undefined && keys === entries.length) {
@@ -97,117 +87,61 @@ class ConfigParser {
     }
   }
 
-  #readKey(key: string, value: unknown, time: number, seen: Map<string, string>): void {
+  #readKey(key: string, value: unknown, time: number): void {
     const definition = CONFIG_KEYS.find(({ name }) => name.toLowerCase() === key.toLowerCase());
     if (definition === undefined) {
       if (key === SCHEMA_KEY) return;
-      this.#problems.add(this.#place(key), `unknown key, ignored: ${explainUnknownKey(key)}`, "warning");
+      this.#placeOf(key).report(`unknown key, ignored: ${explainUnknownKey(key)}`, "warning");
       return;
     }
-    const before = seen.get(definition.name);
+    const { name, type } = definition;
+    const before = this.#origins.get(name)?.key;
     if (before !== undefined) {
       const other = before === key ? "stands twice" : `is the same key as "${before}"`;
-      this.#problems.add(this.#place(key, { time }), `${other}: keep one of them`);
+      this.#placeOf(key, { time }).report(`${other}: keep one of them`);
       return;
     }
-    seen.set(definition.name, key);
-    this.#origins.set(definition.name, this.#place(key));
-    this.#readValue(definition, key, value);
+    const place = this.#placeOf(key);
+    this.#origins.set(name, place.origin);
+    this.#values.set(name, type.parse(value, place));
   }
 
-  #readValue({ name, type }: KeyDefinition, key: string, value: unknown): void {
-    const read = {
-      cidrs: () => this.#readCidrs(key, value),
-      boolean: () => this.#readBoolean(this.#place(key), value),
-      count: () => this.#readCount(this.#place(key), value),
-      duration: () => this.#readDuration(this.#place(key), value),
-    }[type]();
-    if (read !== undefined) (this.#settings as Record<string, unknown>)[name] = read;
+  /** The place of a key, the last time that it stands there by default, or of one item of its list. */
+  #placeOf(key: string, where: { index?: number; length?: number; time?: number } = {}): Place {
+    const origin = this.#originOf(key, where);
+    return {
+      origin,
+      report: (message, severity) => this.#problems.add(origin, message, severity),
+      item: (index, length) => this.#placeOf(key, { index, length }),
+    };
   }
 
-  #readBoolean(place: Origin, value: unknown): boolean | undefined {
-    if (typeof value === "boolean") return value;
-    this.#problems.add(place, `${describe(value)} is not a boolean: write true or false, without quotes`);
-    return undefined;
-  }
-
-  #readCount(place: Origin, value: unknown): number | undefined {
-    if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
-    const fix = `write one such as ${DEFAULT_CIDR_LIMIT}, without quotes`;
-    this.#problems.add(place, `${describe(value)} is not a whole number of 0 or more: ${fix}`);
-    return undefined;
-  }
-
-  #readCidrs(key: string, value: unknown): CidrEntry[] {
-    if (value === null) {
-      this.#problems.add(
-        this.#place(key),
-        "null is taken as an empty list: write [], or remove the key to get the default",
-        "warning",
-      );
-      return [];
-    }
-    if (!Array.isArray(value)) {
-      const fix = typeof value === "string" && /^-\S/.test(value)
-        ? 'write a blank behind "-"'
-        : 'write ["10.0.0.0/8"] or "- 10.0.0.0/8" lines';
-      this.#problems.add(this.#place(key), `${describe(value)} is not a list of CIDRs: ${fix}`);
-      return [];
-    }
-    const entries: CidrEntry[] = [];
-    for (const [index, item] of value.entries()) {
-      const origin = this.#place(key, { index, length: value.length });
-      const text = itemText(item);
-      if (text === undefined) {
-        this.#problems.add(
-          origin,
-          `${describe(item)} is not a CIDR: write one such as "10.0.0.0/8", or remove the entry`,
-        );
-        continue;
-      }
-      const slip = explainItem(text);
-      if (slip !== undefined) {
-        this.#problems.add(origin, `${describe(text)} ${slip}`);
-        continue;
-      }
-      try {
-        entries.push({ cidr: parseCidr(text), origin });
-      } catch (error) {
-        const message = printableMessage(text, (error as Error).message);
-        const hint = message.endsWith("not an IP address") ? ': write one such as "10.0.0.0/8"' : "";
-        this.#problems.add(origin, message + hint);
-      }
-    }
-    return entries;
-  }
-
-  #readDuration(place: Origin, value: unknown): number | undefined {
-    if (typeof value !== "string") {
-      const fix = typeof value === "number" && value >= 1 && value < 1e9 ? `"${value}s"` : '"60s"';
-      this.#problems.add(place, `${describe(value)} is not a duration: write a string such as ${fix}`);
-      return undefined;
-    }
-    try {
-      const milliseconds = parseDuration(value);
-      if (milliseconds >= SHORTEST_RESYNC_INTERVAL_MS) return milliseconds;
-      this.#problems.add(place, `"${value}" is too short: the shortest is "1s"`);
-    } catch (error) {
-      this.#problems.add(place, printableMessage(value, (error as Error).message));
-    }
-    return undefined;
-  }
-
-  /** The place of a key, the last time that it stands there by default, or of one item of its list, if it can be told. */
-  #place(
+  #originOf(
     key: string,
-    { index, length, time = -1 }: { index?: number; length?: number; time?: number } = {},
+    { index, length, time = -1 }: { index?: number; length?: number; time?: number },
   ): Origin {
     const found = this.#positions.get(key)?.at(time);
     const name = printable(key) + (index === undefined ? "" : `[${index}]`);
     if (found === undefined) return { file: this.#file, key: name };
     // A list whose length differs from what was parsed is one that the second reading did not understand.
     const item = index !== undefined && found.items.length === length ? found.items[index] : undefined;
-    const { line, column } = this.#text!.at(item ?? found.offset);
-    return { file: this.#file, line, column, key: name };
+    return { file: this.#file, ...this.#text!.at(item ?? found.offset), key: name };
   }
+}
+
+/** What somebody may have meant by a key that there is not. */
+function explainUnknownKey(key: string): string {
+  if (MANIFEST_KEYS.includes(key)) {
+    return 'this looks like a Kubernetes manifest, and the config is the text inside of its "data"';
+  }
+  const meant = nearest(key, KEY_NAMES);
+  return meant === undefined ? `known are ${KEY_NAMES.join(", ")}` : `did you mean "${meant}"?`;
+}
+
+/** A text at the top is most often a key whose colon, or the blank behind it, was forgotten. */
+function explainNoMapping(value: unknown): string {
+  const word = typeof value === "string" ? /^[A-Za-z0-9_]+/.exec(value)?.[0] : undefined;
+  const key = word && nearest(word, KEY_NAMES);
+  const fix = key === undefined ? 'write "key: value" lines' : `write a ":" and a blank behind "${word}"`;
+  return `the config is ${describe(value)}, not a mapping: ${fix}`;
 }

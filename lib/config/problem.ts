@@ -1,10 +1,23 @@
 /** What is wrong, or odd, with a config: data first, text last. */
-import type { Origin } from "./config.ts";
 import { plural } from "./printable.ts";
 
-/** One error or warning. An error makes the config bad as a whole; a warning leaves it good. */
+/** Where a setting comes from: a place in a config file, or a default of the agent. */
+export interface Origin {
+  /** The file as the user named it; undefined for a default. */
+  readonly file?: string;
+  /** Line and column, both from 1, where they are known. */
+  readonly line?: number;
+  readonly column?: number;
+  /** The key with its index, such as `nonMasqueradeCIDRs[3]`. */
+  readonly key: string;
+}
+
+/** An error makes a config bad as a whole; a warning leaves it good. */
+export type Severity = "error" | "warning";
+
+/** One error or warning. */
 export interface ConfigProblem {
-  readonly severity: "error" | "warning";
+  readonly severity: Severity;
   readonly origin: Origin;
   /** Says what is wrong, with the value in quotes, and what to do. */
   readonly message: string;
@@ -27,7 +40,7 @@ export class ProblemList {
   }
 
   /** Adds a problem. Its message may be a function, which is called only where somebody will read it. */
-  add(origin: Origin, message: string | (() => string), severity: ConfigProblem["severity"] = "error"): void {
+  add(origin: Origin, message: string | (() => string), severity: Severity = "error"): void {
     if (this.#problems.length >= MOST_PROBLEMS) this.#hidden[severity]++;
     else {
       const file = this.#file === undefined ? {} : { file: this.#file };
@@ -57,13 +70,8 @@ export class ProblemList {
 export function sortProblems(problems: readonly ConfigProblem[]): ConfigProblem[] {
   const line = ({ origin }: ConfigProblem) => origin.line ?? Infinity;
   const column = ({ origin }: ConfigProblem) => origin.column ?? Infinity;
-  return problems.toSorted((a, b) =>
-    line(a) < line(b) || line(a) === line(b) && column(a) < column(b)
-      ? -1
-      : line(a) === line(b) && column(a) === column(b)
-      ? 0
-      : 1
-  );
+  // The difference of two unknown lines is NaN, which is as good as 0.
+  return problems.toSorted((a, b) => line(a) - line(b) || column(a) - column(b));
 }
 
 /** A config that can't be used. */

@@ -1,9 +1,14 @@
 /** Settings of the files -> one complete config, with what is odd about it. */
-import { type Cidr, cidrContains } from "./cidr.ts";
-import type { CidrEntry, ConfigOptions, ConfigSettings, MasqConfig, Origin } from "./config.ts";
-import { applyDefaults } from "./defaults.ts";
-import { type ConfigProblem, formatOrigin, ProblemList } from "./problem.ts";
-import { LINK_LOCAL, LINK_LOCAL_KEY } from "./link_local.ts";
+import { type Cidr, cidrContains, LINK_LOCAL } from "./cidr.ts";
+import {
+  applyDefaults,
+  type ConfigOptions,
+  type ConfigSettings,
+  LINK_LOCAL_KEY,
+  type MasqConfig,
+} from "./config.ts";
+import { type ConfigProblem, formatOrigin, type Origin, ProblemList } from "./problem.ts";
+import type { CidrEntry } from "./value_types.ts";
 
 /** A complete config, to be used only where no problem is an error. */
 export interface ResolvedConfig {
@@ -20,23 +25,23 @@ export function resolveConfig(settings: ConfigSettings, options: ConfigOptions):
   return { config, problems: problems.list() };
 }
 
-function reportLimit({ nonMasqueradeCidrs, cidrLimit }: MasqConfig, problems: ProblemList): void {
-  const firstOver = nonMasqueradeCidrs[cidrLimit];
+function reportLimit({ nonMasqueradeCIDRs, cidrLimit }: MasqConfig, problems: ProblemList): void {
+  const firstOver = nonMasqueradeCIDRs[cidrLimit];
   if (firstOver === undefined || firstOver.origin.file === undefined) return;
   problems.add(
     firstOver.origin,
-    `${nonMasqueradeCidrs.length} entries are more than cidrLimit allows (${cidrLimit}): ` +
+    `${nonMasqueradeCIDRs.length} entries are more than cidrLimit allows (${cidrLimit}): ` +
       `every entry costs each new connection time: join ranges, or raise cidrLimit`,
   );
 }
 
 /** Reports entries that change nothing, because the family is off or another rule always decides. */
 function reportCovered(config: MasqConfig, { enableIpv6 }: ConfigOptions, problems: ProblemList): void {
-  const masquerade = new CoverIndex(config.masqueradeCidrs);
-  const nonMasquerade = new CoverIndex(config.nonMasqueradeCidrs);
+  const masquerade = new CoverIndex(config.masqueradeCIDRs);
+  const nonMasquerade = new CoverIndex(config.nonMasqueradeCIDRs);
   const lists = [
-    { entries: config.masqueradeCidrs, own: masquerade, earlier: undefined },
-    { entries: config.nonMasqueradeCidrs, own: nonMasquerade, earlier: masquerade },
+    { entries: config.masqueradeCIDRs, own: masquerade, earlier: undefined },
+    { entries: config.nonMasqueradeCIDRs, own: nonMasquerade, earlier: masquerade },
   ];
   for (const { entries, own, earlier } of lists) {
     for (const entry of entries) {
@@ -49,7 +54,7 @@ function reportCovered(config: MasqConfig, { enableIpv6 }: ConfigOptions, proble
           "warning",
         );
       const first = earlier?.cover(entry);
-      const linkLocal = earlier !== undefined && !config.masqLinkLocal[cidr.family] &&
+      const linkLocal = earlier !== undefined && !config[LINK_LOCAL_KEY[cidr.family]] &&
         cidrContains(LINK_LOCAL[cidr.family], cidr);
       const cover = own.cover(entry);
       if (cidr.family === "IPv6" && !enableIpv6) {

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import readme from "../../README.md" with { type: "text" };
 import { FLAGS } from "../../lib/cli/flag_definitions.ts";
-import { CONFIG_KEYS } from "../../lib/config/keys.ts";
+import { CONFIG_KEYS } from "../../lib/config/config.ts";
 
 /** The cells of a table row that starts with the given code. */
 function row(code: string): string[] | undefined {

@@ -10,9 +10,10 @@ import peering from "../../deploy/config/cce-peering.yaml" with { type: "text" }
 import publicAddress from "../../deploy/config/cce-public-address.yaml" with { type: "text" };
 import defaults from "../../deploy/config/ip-masq-agent.yaml" with { type: "text" };
 import schemaText from "../../deploy/config/schema.json" with { type: "text" };
-import { CONFIG_KEYS } from "../../lib/config/keys.ts";
+import { CONFIG_KEYS, formatConfig } from "../../lib/config/config.ts";
 import { loadConfig } from "../../lib/config/load_config.ts";
 import { ConfigError } from "../../lib/config/problem.ts";
+import type { TypeName } from "../../lib/config/value_types.ts";
 import { formatSchema } from "../../tools/config_schema.ts";
 
 const EXAMPLES = { defaults, insideVpc, peering, publicAddress, natGateway, dualStack };
@@ -46,13 +47,7 @@ Deno.test("deploy/config/schema.json and the program take every example, without
 Deno.test("deploy/config/ip-masq-agent.yaml says what no config says", () => {
   const configOf = (text: string) => {
     const { config } = loadConfig([{ name: "f", bytes: new TextEncoder().encode(text) }], OPTIONS);
-    const { origins: _, ...values } = config;
-    const texts = (entries: typeof config.masqueradeCidrs) => entries.map(({ cidr }) => cidr.text);
-    return {
-      ...values,
-      nonMasqueradeCidrs: texts(config.nonMasqueradeCidrs),
-      masqueradeCidrs: texts(config.masqueradeCidrs),
-    };
+    return formatConfig(config);
   };
   assertEquals(configOf(defaults), configOf(""));
 });
@@ -97,17 +92,15 @@ Deno.test("deploy/config/schema.json takes whatever the program takes without a 
   const duration = fc.stringMatching(
     /^[+-]?[0-9]{0,3}(\.[0-9]{0,2})?(ns|us|µs|ms|s|m|h|d)?([0-9]{1,2}(s|ms))?$/,
   );
-  const values = {
+  const values: Record<TypeName, fc.Arbitrary<unknown>> = {
     cidrs: fc.oneof(fc.array(cidr, { maxLength: 3 }), cidr),
     boolean: fc.oneof(fc.boolean(), cidr),
     count: fc.oneof(fc.nat(), fc.double()),
-    duration,
+    interval: duration,
   };
   const settings = fc.array(
     fc.oneof(
-      ...CONFIG_KEYS.map(({ name, type }) =>
-        fc.tuple(fc.constant(name), values[type] as fc.Arbitrary<unknown>)
-      ),
+      ...CONFIG_KEYS.map(({ name, type }) => fc.tuple(fc.constant(name), values[type.name])),
     ),
     { maxLength: 3 },
   );

@@ -79,13 +79,17 @@ Deno.test("formatDuration() writes what Go's Duration.String writes", async (t) 
     [480_000.000001, "8m0.000000001s"],
     [3_600_000, "1h0m0s"],
     [-1_500, "-1.5s"],
+    [9_223_372_036_854, "2562047h47m16.854s"],
   ];
   for (const [milliseconds, text] of cases) {
     await t.step(text, () => assertEquals(formatDuration(milliseconds), text));
   }
 });
 
-Deno.test("parseDuration() reads what formatDuration() writes", () => {
+Deno.test("parseDuration() reads what formatDuration() writes, to the millisecond however long", () => {
+  fc.assert(fc.property(fc.maxSafeNat().map((number) => number % 9_223_372_036_855), (milliseconds) => {
+    assertEquals(parseDuration(formatDuration(milliseconds)), milliseconds);
+  }));
   const nanoseconds = fc.oneof(
     fc.integer({ min: -5_000, max: 5_000 }),
     fc.integer({ min: -(2 ** 51), max: 2 ** 51 }), // 26 days

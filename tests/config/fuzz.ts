@@ -159,13 +159,13 @@ export function tryConfig(bytes: Uint8Array): Outcome {
       allReservedRanges: false,
     });
     checkMessages(warnings.map(formatProblem));
-    for (const { cidr } of [...config.nonMasqueradeCidrs, ...config.masqueradeCidrs]) {
+    for (const { cidr } of [...config.nonMasqueradeCIDRs, ...config.masqueradeCIDRs]) {
       if (!/^[0-9a-f.:]+\/[0-9]+$/.test(cidr.text)) {
         throw new Error(`Not a CIDR: ${JSON.stringify(cidr.text)}`);
       }
     }
-    if (!(config.resyncIntervalMs >= 1_000)) {
-      throw new Error(`Too short an interval: ${config.resyncIntervalMs}`);
+    if (!(config.resyncInterval >= 1_000)) {
+      throw new Error(`Too short an interval: ${config.resyncInterval}`);
     }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

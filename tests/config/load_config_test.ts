@@ -16,7 +16,7 @@ function errorsOf(...files: readonly ConfigFile[]): string[] {
 Deno.test("loadConfig() of no file, an empty one, or one with comments only gives the defaults", () => {
   for (const files of [[], [file("a", "")], [file("a", "# nothing\n")], [file("a", ""), file("b", "")]]) {
     const { config, warnings } = loadConfig(files, OPTIONS);
-    assertEquals(config.nonMasqueradeCidrs.map(({ cidr }) => cidr.text), [
+    assertEquals(config.nonMasqueradeCIDRs.map(({ cidr }) => cidr.text), [
       "10.0.0.0/8",
       "172.16.0.0/12",
       "192.168.0.0/16",
@@ -30,11 +30,11 @@ Deno.test("loadConfig() makes one config of several files", () => {
     file("ip-masq-a", "nonMasqueradeCIDRs: [10.0.0.0/8]\nmasqOutBound: true\n"),
     file("ip-masq-b", '{"nonMasqueradeCIDRs": ["fd00::/8", "10.0.0.0/8"], "masqOutBound": false}'),
   ], OPTIONS);
-  assertEquals(config.nonMasqueradeCidrs.map(({ cidr, origin }) => [cidr.text, origin.file, origin.key]), [
+  assertEquals(config.nonMasqueradeCIDRs.map(({ cidr, origin }) => [cidr.text, origin.file, origin.key]), [
     ["10.0.0.0/8", "ip-masq-a", "nonMasqueradeCIDRs[0]"],
     ["fd00::/8", "ip-masq-b", "nonMasqueradeCIDRs[0]"],
   ]);
-  assertEquals(config.masqOutbound.IPv4, false);
+  assertEquals(config.masqOutBound, false);
   assertEquals(config.origins?.get("masqOutBound"), {
     file: "ip-masq-b",
     line: 1,

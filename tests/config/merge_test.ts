@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { ConfigSettings } from "../../lib/config/config.ts";
-import { mergeSettings } from "../../lib/config/merge.ts";
+import { mergeSettings } from "../../lib/config/load_config.ts";
 import { parseConfig } from "../../lib/config/parse_config.ts";
 
 function settingsOf(...texts: readonly string[]): ConfigSettings[] {
@@ -72,4 +72,6 @@ Deno.test("mergeSettings() remembers the place that decides", () => {
   const files = ["masqOutBound", "cidrLimit", "resyncInterval"] as const;
   assertEquals(files.map((key) => origins?.get(key)?.file), ["file1", "file1", "file2"]);
   assertEquals(origins?.get("masqLinkLocal"), undefined);
+  const lists = mergeSettings(settingsOf("masqueradeCIDRs: [10.0.0.0/8]", "masqueradeCIDRs: [11.0.0.0/8]"));
+  assertEquals(lists.origins?.get("masqueradeCIDRs")?.file, "file0");
 });

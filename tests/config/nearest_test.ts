@@ -1,9 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { CONFIG_KEYS } from "../../lib/config/keys.ts";
+import { KEY_NAMES } from "../../lib/config/config.ts";
 import { nearest } from "../../lib/config/nearest.ts";
 
 Deno.test("nearest() finds the word that was meant, and none where nothing is near", async (t) => {
-  const names = CONFIG_KEYS.map(({ name }) => name);
   const cases: [word: string, meant: string | undefined][] = [
     ["nonMasqueradCIDRs", "nonMasqueradeCIDRs"],
     ["nonMasqueradeCIDR", "nonMasqueradeCIDRs"],
@@ -19,6 +18,6 @@ Deno.test("nearest() finds the word that was meant, and none where nothing is ne
     ["x".repeat(100_000), undefined],
   ];
   for (const [word, meant] of cases) {
-    await t.step(word.slice(0, 30), () => assertEquals(nearest(word, names), meant));
+    await t.step(word.slice(0, 30), () => assertEquals(nearest(word, KEY_NAMES), meant));
   }
 });

@@ -14,11 +14,12 @@ function problemsOf(text: string, enableIpv6 = true): string[] {
 Deno.test("resolveConfig() fills in the defaults, and none of them is a problem", () => {
   const { config, problems } = resolveConfig({}, { enableIpv6: false, allReservedRanges: true });
   assertEquals(problems, []);
-  assertEquals(config.nonMasqueradeCidrs.length, 11);
+  assertEquals(config.nonMasqueradeCIDRs.length, 11);
   assertEquals(
-    [config.masqOutbound, config.masqLinkLocal, config.cidrLimit, config.resyncIntervalMs],
-    [{ IPv4: true, IPv6: true }, { IPv4: false, IPv6: false }, 64, 60_000],
+    [config.masqOutBound, config.masqOutBoundIPv6, config.masqLinkLocal, config.masqLinkLocalIPv6],
+    [true, true, false, false],
   );
+  assertEquals([config.cidrLimit, config.resyncInterval], [64, 60_000]);
   assertEquals(resolveConfig({ cidrLimit: 0 }, { enableIpv6: false, allReservedRanges: true }).problems, []);
 });
 
