@@ -1,7 +1,6 @@
 /** Keeps the last good config, and says when what is there now is another one, or bad. */
-import type { CidrEntry, ConfigOptions, MasqConfig } from "../config/config.ts";
+import { applyDefaults, type ConfigOptions, formatConfig, type MasqConfig } from "../config/config.ts";
 import { ConfigError, formatProblem } from "../config/problem.ts";
-import { DEFAULT_RESYNC_INTERVAL_MS } from "../config/defaults.ts";
 import type { ConfigSource, Logger } from "../ports.ts";
 import { loadReading } from "./read_config.ts";
 import { Reporter } from "./reporter.ts";
@@ -41,7 +40,7 @@ export class ConfigKeeper {
 
   /** Milliseconds between two checks. */
   get resyncIntervalMs(): number {
-    return this.#config?.resyncIntervalMs ?? DEFAULT_RESYNC_INTERVAL_MS;
+    return (this.#config ?? applyDefaults({}, this.#options)).resyncInterval;
   }
 
   /** Eight hex digits that are the same for configs that mean the same; empty where there is none yet. */
@@ -72,24 +71,13 @@ export class ConfigKeeper {
   }
 
   #use(config: MasqConfig): boolean {
-    const text = describeConfig(config);
+    const text = formatConfig(config);
     if (text === this.#text) return false;
     this.#config = config;
     this.#text = text;
     this.#logger.verbose(2, () => `Config: ${text}`);
     return true;
   }
-}
-
-/** A text that is the same for configs that mean the same. */
-function describeConfig(config: MasqConfig): string {
-  const texts = (entries: readonly CidrEntry[]) => entries.map(({ cidr }) => cidr.text);
-  const { origins: _, ...settings } = config;
-  return JSON.stringify({
-    ...settings,
-    nonMasqueradeCidrs: texts(config.nonMasqueradeCidrs),
-    masqueradeCidrs: texts(config.masqueradeCidrs),
-  });
 }
 
 /** The 32-bit FNV-1a hash, to tell configs apart on a dashboard; it protects nothing. */

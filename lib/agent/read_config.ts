@@ -1,8 +1,7 @@
 /** A source -> the config that it gives now. */
 import type { LoadedConfig } from "../config/load_config.ts";
 import { ConfigError } from "../config/problem.ts";
-import type { ConfigOptions } from "../config/config.ts";
-import { applyDefaults } from "../config/defaults.ts";
+import { applyDefaults, type ConfigOptions } from "../config/config.ts";
 import type { ConfigReading, ConfigSource } from "../ports.ts";
 
 /**

@@ -1,6 +1,5 @@
 /** Where a rule comes from, for a person. */
-import type { Origin } from "../config/config.ts";
-import { formatOrigin } from "../config/problem.ts";
+import { formatOrigin, type Origin } from "../config/problem.ts";
 
 /** `FILE:LINE:COLUMN KEY`, or that it is the default of a key. */
 export function describeOrigin(origin: Origin): string {

@@ -1,9 +1,10 @@
 /** Config -> the rules of one IP family, as plain data that every backend writes in its own language. */
-import type { Cidr } from "../config/cidr.ts";
-import type { CidrEntry, MasqConfig, Origin, SettingName } from "../config/config.ts";
+import { type Cidr, LINK_LOCAL } from "../config/cidr.ts";
+import { type KeyName, LINK_LOCAL_KEY, type MasqConfig, OUTBOUND_KEY } from "../config/config.ts";
 import type { IpFamily } from "../config/ip_address.ts";
-import { LINK_LOCAL, LINK_LOCAL_KEY } from "../config/link_local.ts";
 import type { PortRange } from "../config/port_range.ts";
+import type { Origin } from "../config/problem.ts";
+import type { CidrEntry } from "../config/value_types.ts";
 
 /** What a rule does with a packet: leave its source address, or replace it by the node's. */
 export type Target = "RETURN" | "MASQUERADE";
@@ -45,9 +46,6 @@ const COMMENTS = {
   outbound: "ip-masq-agent: outbound traffic is subject to MASQUERADE (must be last in chain)",
 } as const;
 
-/** The key of a config that says what happens to all other destinations. */
-export const OUTBOUND_KEY = { IPv4: "masqOutBound", IPv6: "masqOutBoundIPv6" } as const;
-
 /** Builds the rules of one family: forced destinations, link-local, exempt destinations, everything else. */
 export function buildRuleset(family: IpFamily, config: MasqConfig, masquerade: MasqueradeOptions): Ruleset {
   const perCidr = (entries: readonly CidrEntry[], target: Target, comment: string): Rule[] =>
@@ -55,13 +53,13 @@ export function buildRuleset(family: IpFamily, config: MasqConfig, masquerade: M
       .filter(({ cidr }) => cidr.family === family)
       .map(({ cidr, origin }) => ({ match: { destination: cidr }, target, comment, origin }));
 
-  const rules = perCidr(config.masqueradeCidrs, "MASQUERADE", COMMENTS.masqueradeCidr);
-  if (!config.masqLinkLocal[family]) {
+  const rules = perCidr(config.masqueradeCIDRs, "MASQUERADE", COMMENTS.masqueradeCidr);
+  if (!config[LINK_LOCAL_KEY[family]]) {
     const entry = { cidr: LINK_LOCAL[family], origin: originOf(config, LINK_LOCAL_KEY[family]) };
     rules.push(...perCidr([entry], "RETURN", COMMENTS.local));
   }
-  for (const rule of perCidr(config.nonMasqueradeCidrs, "RETURN", COMMENTS.local)) rules.push(rule);
-  if (config.masqOutbound[family]) {
+  for (const rule of perCidr(config.nonMasqueradeCIDRs, "RETURN", COMMENTS.local)) rules.push(rule);
+  if (config[OUTBOUND_KEY[family]]) {
     const origin = originOf(config, OUTBOUND_KEY[family]);
     rules.push({ match: {}, target: "MASQUERADE", comment: COMMENTS.outbound, origin });
   }
@@ -69,6 +67,6 @@ export function buildRuleset(family: IpFamily, config: MasqConfig, masquerade: M
 }
 
 /** Where a setting is made, or only its name where it has its default. */
-export function originOf({ origins }: MasqConfig, key: SettingName): Origin {
-  return origins?.get(key) ?? { key };
+export function originOf({ origins }: MasqConfig, key: KeyName): Origin {
+  return origins.get(key) ?? { key };
 }

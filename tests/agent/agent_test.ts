@@ -158,7 +158,7 @@ Deno.test("Agent.cycle() shows config and rules at -v=2 only", async () => {
   logger.verbosity = 2;
   await agent.cycle();
   const lines = logger.take();
-  assertEquals(lines[0]?.startsWith('I Config: {"nonMasqueradeCidrs":["10.0.0.0/8"]'), true);
+  assertEquals(lines[0]?.startsWith('I Config: {"nonMasqueradeCIDRs":["10.0.0.0/8"]'), true);
   assertEquals(lines.slice(2), [
     "I IPv4: 169.254.0.0/16 RETURN",
     "I IPv4: 10.0.0.0/8 RETURN",

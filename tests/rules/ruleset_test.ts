@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { cidrContainsAddress, parseCidr } from "../../lib/config/cidr.ts";
-import type { MasqConfig } from "../../lib/config/config.ts";
+import { LINK_LOCAL_KEY, type MasqConfig, OUTBOUND_KEY } from "../../lib/config/config.ts";
 import {
   formatIpAddress,
   type IpAddress,
@@ -113,16 +113,16 @@ function cidrAround(address: IpAddress, length: number): string {
 
 /** The config in words: forced, else link-local, else exempt, else as masqOutBound says. */
 function isMasqueraded(config: MasqConfig, address: IpAddress): boolean {
-  const inList = (entries: MasqConfig["masqueradeCidrs"]) =>
+  const inList = (entries: MasqConfig["masqueradeCIDRs"]) =>
     entries.some(({ cidr }) => cidrContainsAddress(cidr, address));
   const linkLocal: Record<IpFamily, string> = { IPv4: "169.254.0.0/16", IPv6: "fe80::/10" };
-  if (inList(config.masqueradeCidrs)) return true;
+  if (inList(config.masqueradeCIDRs)) return true;
   if (
-    !config.masqLinkLocal[address.family] &&
+    !config[LINK_LOCAL_KEY[address.family]] &&
     cidrContainsAddress(parseCidr(linkLocal[address.family]), address)
   ) {
     return false;
   }
-  if (inList(config.nonMasqueradeCidrs)) return false;
-  return config.masqOutbound[address.family];
+  if (inList(config.nonMasqueradeCIDRs)) return false;
+  return config[OUTBOUND_KEY[address.family]];
 }

@@ -116,6 +116,6 @@ Deno.test("a folder of configs gives one config", () =>
       enableIpv6: false,
       allReservedRanges: false,
     });
-    assertEquals(config.nonMasqueradeCidrs.map(({ cidr }) => cidr.text), ["10.0.0.0/8", "11.0.0.0/8"]);
-    assertEquals(config.masqOutbound.IPv4, false);
+    assertEquals(config.nonMasqueradeCIDRs.map(({ cidr }) => cidr.text), ["10.0.0.0/8", "11.0.0.0/8"]);
+    assertEquals(config.masqOutBound, false);
   }));

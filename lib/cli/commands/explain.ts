@@ -1,12 +1,12 @@
 /** `ip-masq-agent explain`. */
 import { readConfig } from "../../agent/read_config.ts";
 import { PORT_PROTOCOLS } from "../../backends/iptables/chain_rule.ts";
-import type { MasqConfig } from "../../config/config.ts";
+import { type MasqConfig, OUTBOUND_KEY } from "../../config/config.ts";
 import { formatIpAddress, type IpAddress, type IpFamily } from "../../config/ip_address.ts";
 import { formatPortRanges, type PortRange } from "../../config/port_range.ts";
 import { formatProblem } from "../../config/problem.ts";
 import { explainDestination, type Explanation } from "../../rules/explain.ts";
-import { buildRuleset, originOf, OUTBOUND_KEY, type Rule } from "../../rules/ruleset.ts";
+import { buildRuleset, originOf, type Rule } from "../../rules/ruleset.ts";
 import { familiesOf } from "../backends.ts";
 import { commandSource } from "../command_source.ts";
 import { describeOrigin } from "../describe_origin.ts";

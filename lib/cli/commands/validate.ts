@@ -1,6 +1,7 @@
 /** `ip-masq-agent validate`. */
 import { loadConfig } from "../../config/load_config.ts";
-import type { ConfigOptions, MasqConfig } from "../../config/config.ts";
+import { cidrCounts, type ConfigOptions, type MasqConfig } from "../../config/config.ts";
+import type { IpFamily } from "../../config/ip_address.ts";
 import { plural } from "../../config/printable.ts";
 import { ConfigError, type ConfigProblem, formatProblem } from "../../config/problem.ts";
 import { commandSource } from "../command_source.ts";
@@ -73,12 +74,11 @@ async function check(
   }
 }
 
-function countCidrs(
-  { nonMasqueradeCidrs, masqueradeCidrs }: MasqConfig,
-): Record<"total" | "IPv4" | "IPv6", number> {
-  const all = [...nonMasqueradeCidrs, ...masqueradeCidrs];
-  const ipv4 = all.filter(({ cidr }) => cidr.family === "IPv4").length;
-  return { total: all.length, IPv4: ipv4, IPv6: all.length - ipv4 };
+function countCidrs(config: MasqConfig): Record<"total" | "IPv4" | "IPv6", number> {
+  const count = (family: IpFamily) =>
+    Object.values(cidrCounts(config, family)).reduce((sum, number) => sum + number, 0);
+  const [ipv4, ipv6] = [count("IPv4"), count("IPv6")];
+  return { total: ipv4 + ipv6, IPv4: ipv4, IPv6: ipv6 };
 }
 
 function describeAsText({ path, config, problems, isDefault }: Verdict, isGood: boolean): string {
