@@ -51,7 +51,12 @@ export const FLAGS: readonly FlagDefinition[] = [
     defaultValue: "true",
     help: "unguessable source ports (needs iptables 1.6.2)",
   },
-  { name: "to-ports", type: "string", defaultValue: "", help: "source ports to use: A-B[,C-D...]" },
+  {
+    name: "to-ports",
+    type: "string",
+    defaultValue: "",
+    help: "source ports to use, such as 1024-29999,40000",
+  },
   { name: "v", type: "count", defaultValue: "0", help: "log more: 2 config and rules, 4 every sync" },
   {
     name: "metrics-bind-address",
@@ -67,7 +72,7 @@ export const FLAGS: readonly FlagDefinition[] = [
   },
   { name: "log-format", type: "string", defaultValue: "text", help: "text, as klog writes it, or json" },
   { name: "skip_headers", type: "boolean", defaultValue: "false", help: "log without severity and time" },
-  { name: "version", type: "boolean", defaultValue: "false", help: "print the version and exit" },
+  { name: "version", alias: "V", type: "boolean", defaultValue: "false", help: "print the version and exit" },
   { name: "help", alias: "h", type: "boolean", defaultValue: "false", help: "print this and exit" },
   { name: "logtostderr", type: "boolean", defaultValue: "true" },
   { name: "alsologtostderr", type: "boolean", defaultValue: "false" },

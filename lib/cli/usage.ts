@@ -6,7 +6,7 @@ import { type FlagDefinition, FLAGS } from "./flag_definitions.ts";
 export function usage(): string {
   const lines = FLAGS.filter(({ help }) => help !== undefined).map((flag) =>
     [
-      `  --${flag.name}${valueOf(flag)}`,
+      `  ${nameOf(flag)}`,
       ...wrap(`${flag.help}${presetOf(flag)}`, 72).map((line) => `        ${line}`),
     ]
       .map((line) => `${line}\n`).join("")

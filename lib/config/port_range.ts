@@ -10,7 +10,8 @@ export interface PortRange {
 }
 
 /**
- * Parses `A-B[,C-D…]`: ports 1 to 65535, A at most B, no port in two ranges. An empty text is no range.
+ * Parses `A-B`, single ports, or several of both with commas: ports 1 to 65535, A at most B, no port in two ranges.
+ * An empty text is no range.
  *
  * @throws {SyntaxError} The text is not of that form.
  * @throws {RangeError} A port is out of range, a range is empty, or two ranges overlap.
@@ -28,12 +29,13 @@ export function parsePortRanges(text: string): readonly PortRange[] {
 }
 
 function parsePortRange(text: string): PortRange {
-  const match = /^([0-9]{1,9})-([0-9]{1,9})$/.exec(text);
+  const match = /^([0-9]{1,9})(?:-([0-9]{1,9}))?$/.exec(text);
   if (match === null) {
-    const single = /^[0-9]{1,5}$/.test(text) ? `: did you mean "${text}-${text}"?` : ' such as "1024-29999"';
-    throw new SyntaxError(`"${text}" is not a port range${single}`);
+    throw new SyntaxError(
+      `"${text}" is not a port or a range of ports: write one such as "40000" or "1024-29999"`,
+    );
   }
-  const [first, last] = [Number(match[1]), Number(match[2])];
+  const [first, last] = [Number(match[1]), Number(match[2] ?? match[1])];
   if (first < 1 || last > 65535) throw new RangeError(`"${text}" is not within the ports 1 to 65535`);
   if (first > last) throw new RangeError(`"${text}" is empty: did you mean "${last}-${first}"?`);
   return { first, last } as PortRange;
@@ -44,9 +46,9 @@ export function portRangeSize({ first, last }: PortRange): number {
   return last - first + 1;
 }
 
-/** Writes a range as iptables prints it: `A-B`. */
+/** Writes a range as iptables and nft print it: `A-B`, or only `A` where there is no other port. */
 export function formatPortRange({ first, last }: PortRange): string {
-  return `${first}-${last}`;
+  return first === last ? String(first) : `${first}-${last}`;
 }
 
 /** Writes ranges as {@linkcode parsePortRanges} reads them. */

@@ -3,6 +3,7 @@ import { parseAgentOptions } from "../../lib/cli/agent_options.ts";
 import { FLAGS } from "../../lib/cli/flag_definitions.ts";
 import { UsageError } from "../../lib/cli/go_flags.ts";
 import { usage } from "../../lib/cli/usage.ts";
+import { parsePortRanges } from "../../lib/config/port_range.ts";
 
 Deno.test("parseAgentOptions() of nothing gives the defaults", () => {
   assertEquals(parseAgentOptions([]) as unknown, {
@@ -50,8 +51,10 @@ Deno.test("parseAgentOptions() reads flags as Go does", async (t) => {
     [["--config-path=/a=b"], "configPath", "/a=b"],
     [["--skip-headers"], "skipHeaders", true],
     [["--to-ports="], "toPorts", []],
+    [["--to-ports=40000,5-7"], "toPorts", parsePortRanges("40000-40000,5-7")],
     [["-h"], "showHelp", true],
     [["--version"], "showVersion", true],
+    [["-V"], "showVersion", true],
     [["--log-format=json"], "logFormat", "json"],
     [["--metrics-bind-address=127.0.0.1:10264"], "metricsHost", "127.0.0.1"],
     [["--metrics-bind-address=[::]:10264"], "metricsHost", "::"],
@@ -78,6 +81,8 @@ Deno.test("parseAgentOptions() says in one line what is wrong and what to write"
   const cases: [args: string[], message: string][] = [
     [["--enable-ipv4"], 'Unknown flag "--enable-ipv4": did you mean --enable-ipv6?'],
     [["--masq-chian=A"], 'Unknown flag "--masq-chian": did you mean --masq-chain?'],
+    [["-V=2"], "--version=2 is not a boolean"],
+    [["--masq-chain=!A"], '--masq-chain: "!A" is not a chain name'],
     [["-xyzzy"], 'Unknown flag "-xyzzy": see --help'],
     [["--"], ""],
     [["--masq-chain"], "--masq-chain needs a value: write --masq-chain=VALUE"],

@@ -93,6 +93,17 @@ masqOutBoundIPv6: false
   assertEquals(await save(sandbox), before);
 });
 
+forEachVariant("single ports are written as iptables prints them", async (sandbox) => {
+  const flags = ["--enable-ipv6", "--to-ports=40000,5-5,9-11"];
+  await once(sandbox, ...flags);
+  for (const command of ["iptables", "ip6tables"]) {
+    const ports = (await save(sandbox, command)).map((line) => / -p tcp .*--to-ports (\S+)/.exec(line)?.[1]);
+    assertEquals(ports.filter((it) => it !== undefined), ["40000", "5", "9-11"]);
+  }
+  const stderr = await once(sandbox, ...flags);
+  assertEquals(stderr.match(/the rules stand as they should/g)?.length, 2, stderr);
+});
+
 forEachVariant(
   "a prefix of all addresses is not seen as drift, though iptables prints none",
   async (sandbox) => {
