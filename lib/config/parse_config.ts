@@ -98,7 +98,7 @@ class ConfigParser {
     const before = this.#origins.get(name)?.key;
     if (before !== undefined) {
       const other = before === key ? "stands twice" : `is the same key as "${before}"`;
-      this.#placeOf(key, { time }).report(`${other}: keep one of them`);
+      this.#placeOf(key, time).report(`${other}: keep one of them`);
       return;
     }
     const place = this.#placeOf(key);
@@ -106,26 +106,21 @@ class ConfigParser {
     this.#values.set(name, type.parse(value, place));
   }
 
-  /** The place of a key, the last time that it stands there by default, or of one item of its list. */
-  #placeOf(key: string, where: { index?: number; length?: number; time?: number } = {}): Place {
-    const origin = this.#originOf(key, where);
+  /** The place of a key, the last time that it stands there by default. */
+  #placeOf(key: string, time = -1): Place {
+    const found = this.#positions.get(key)?.at(time);
+    return this.#place(printable(key), found?.offset, found?.items);
+  }
+
+  #place(key: string, offset: number | undefined, items: readonly number[] = []): Place {
+    const origin = { file: this.#file, ...(offset !== undefined && this.#text!.at(offset)), key };
     return {
       origin,
       report: (message, severity) => this.#problems.add(origin, message, severity),
-      item: (index, length) => this.#placeOf(key, { index, length }),
+      // A list whose length differs from what was parsed is one that the second reading did not understand.
+      item: (index, length) =>
+        this.#place(`${key}[${index}]`, items.length === length ? items[index] : offset),
     };
-  }
-
-  #originOf(
-    key: string,
-    { index, length, time = -1 }: { index?: number; length?: number; time?: number },
-  ): Origin {
-    const found = this.#positions.get(key)?.at(time);
-    const name = printable(key) + (index === undefined ? "" : `[${index}]`);
-    if (found === undefined) return { file: this.#file, key: name };
-    // A list whose length differs from what was parsed is one that the second reading did not understand.
-    const item = index !== undefined && found.items.length === length ? found.items[index] : undefined;
-    return { file: this.#file, ...this.#text!.at(item ?? found.offset), key: name };
   }
 }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { KEY_NAMES } from "../../lib/config/config.ts";
 import { loadConfig } from "../../lib/config/load_config.ts";
 import { ConfigError, formatProblem } from "../../lib/config/problem.ts";
 
@@ -36,15 +37,8 @@ const SEEDS = [
 ];
 
 const PIECES = [
-  "nonMasqueradeCIDRs",
+  ...KEY_NAMES,
   "NonMasqueradeCIDRs",
-  "masqueradeCIDRs",
-  "masqOutBound",
-  "masqOutBoundIPv6",
-  "masqLinkLocal",
-  "masqLinkLocalIPv6",
-  "cidrLimit",
-  "resyncInterval",
   "__proto__",
   "constructor",
   "toString",

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
+import { KEY_NAMES } from "../../lib/config/config.ts";
 import { parseConfig } from "../../lib/config/parse_config.ts";
 import { formatProblem } from "../../lib/config/problem.ts";
 
@@ -195,7 +196,7 @@ Deno.test("parseConfig() says what is wrong with a value, and the fix", async (t
     [
       "__proto__: {}\nconstructor: 1",
       ...["1:1: warning: __proto__", "2:1: warning: constructor"].map((start) =>
-        `f:${start}: unknown key, ignored: known are nonMasqueradeCIDRs, masqueradeCIDRs, masqOutBound, masqOutBoundIPv6, masqLinkLocal, masqLinkLocalIPv6, cidrLimit, resyncInterval`
+        `f:${start}: unknown key, ignored: known are ${KEY_NAMES.join(", ")}`
       ),
     ],
     ["cidrLimit: 1\n# no\ncidrLimit: 2", "f:3:1: cidrLimit: stands twice: keep one of them"],
