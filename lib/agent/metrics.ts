@@ -1,5 +1,6 @@
 /** What the agent knows of itself -> the text format of Prometheus, version 0.0.4. */
-import { cidrCounts, type MasqConfig } from "../config/config.ts";
+import { cidrCounts } from "../config/cidr_counts.ts";
+import type { MasqConfig } from "../config/config.ts";
 import type { IpFamily } from "../config/ip_address.ts";
 import type { VerdictCounters } from "../backends/backend.ts";
 import { DURATION_BUCKETS, type FamilyStatus, OUTCOMES } from "./status.ts";

@@ -2,7 +2,6 @@
  * The keys of a config: ONE table, from which reading, merging, defaults, the types, the JSON schema, help and the
  * README's table come. Light, since a start without a config loads this, too: what reads files is elsewhere.
  */
-import type { IpFamily } from "./ip_address.ts";
 import type { Origin } from "./problem.ts";
 import {
   BOOLEAN,
@@ -184,12 +183,4 @@ export function formatConfig(config: MasqConfig): string {
       ? undefined
       : type.format(config[name])
   ));
-}
-
-/** How many entries of each list are of `family`, by the list's key. */
-export function cidrCounts(config: MasqConfig, family: IpFamily): Readonly<Record<string, number>> {
-  const count = (name: KeyName) =>
-    (config[name] as readonly CidrEntry[]).filter(({ cidr }) => cidr.family === family).length;
-  const lists = CONFIG_KEYS.filter(({ type }) => type === CIDRS);
-  return Object.fromEntries(lists.map(({ name }) => [name, count(name)]));
 }

@@ -1,8 +1,8 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import fc from "fast-check";
+import { cidrCounts } from "../../lib/config/cidr_counts.ts";
 import {
   applyDefaults,
-  cidrCounts,
   CONFIG_KEYS,
   type ConfigOptions,
   formatConfig,

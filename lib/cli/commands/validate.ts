@@ -1,6 +1,7 @@
 /** `ip-masq-agent validate`. */
 import { loadConfig } from "../../config/load_config.ts";
-import { cidrCounts, type ConfigOptions, type MasqConfig } from "../../config/config.ts";
+import { cidrCounts } from "../../config/cidr_counts.ts";
+import type { ConfigOptions, MasqConfig } from "../../config/config.ts";
 import type { IpFamily } from "../../config/ip_address.ts";
 import { plural } from "../../config/printable.ts";
 import { ConfigError, type ConfigProblem, formatProblem } from "../../config/problem.ts";
