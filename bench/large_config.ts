@@ -37,7 +37,7 @@ if (problems.length + parsed.flatMap((it) => it.problems).length > 0) {
 }
 const loaded = performance.now();
 const ruleset = buildRuleset("IPv4", config, { randomFully: true, toPorts: [] });
-const text = formatChange(buildNftTable(ruleset), { kind: "create" });
+const text = formatChange(buildNftTable(ruleset), { kind: "replace" });
 const formatted = performance.now();
 const memory = Number(/VmHWM:\s+(\d+)/.exec(await Deno.readTextFile("/proc/self/status"))?.[1]) / 1024;
 

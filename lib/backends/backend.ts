@@ -84,6 +84,14 @@ export class BackendMissingError extends BackendError {
   override readonly name = "BackendMissingError";
 }
 
+/** How a tool failed, for a message: its exit code, and what that of a signal means. */
+export function describeExit(code: number): string {
+  return code === CRASHED ? `it crashed (exit code ${code})` : `exit code ${code}`;
+}
+
+/** Exit code of a tool that ended with SIGSEGV. */
+export const CRASHED = 139;
+
 /** Turns what a command runner threw into the error that the port speaks of. */
 export function toBackendError(error: unknown): BackendError {
   const message = error instanceof Error ? error.message : String(error);

@@ -1,7 +1,7 @@
 /** Finds out what {@linkcode detect} wants to know. Leaves nothing behind: no probe commits a change. */
 import type { ChainName } from "../config/chain_name.ts";
 import type { Command, CommandResult, CommandRunner } from "../ports.ts";
-import { BackendError, BackendMissingError, toBackendError } from "./backend.ts";
+import { BackendError, BackendMissingError, describeExit, toBackendError } from "./backend.ts";
 import type { BackendName } from "./backend_name.ts";
 import { detect, type Findings, type IptablesFinding, type IptablesUsage } from "./detect.ts";
 import { type IptablesProgram, RESTORE_ARGS, RESTORE_COMMANDS } from "./iptables/restore_command.ts";
@@ -76,10 +76,10 @@ const PROBES: { readonly [K in keyof Findings]-?: Probe<Findings[K]> } = {
       rules: [],
       masquerade: { randomFully: true, toPorts: [] },
     });
-    const input = formatChange(table, { kind: "create" });
+    const input = formatChange(table, { kind: "replace" });
     try {
       const { code, stderr } = await run(runner, { name: "nft", args: ["-c", "-f", "-"], input });
-      return code === 0 ? "" : stderr.trim().split("\n")[0] || `exit code ${code}`;
+      return code === 0 ? "" : stderr.trim().split("\n")[0] || describeExit(code);
     } catch (error) {
       return (error as BackendError).message;
     }

@@ -2,7 +2,7 @@
 import type { IpFamily } from "../../config/ip_address.ts";
 import type { CommandName, CommandResult } from "../../ports.ts";
 import { printable } from "../../config/printable.ts";
-import { BackendError } from "../backend.ts";
+import { BackendError, describeExit } from "../backend.ts";
 
 /** Which of the host's iptables to use: the one that has the plain name, or one variant. */
 export type IptablesProgram = "iptables" | "iptables-nft" | "iptables-legacy";
@@ -33,7 +33,7 @@ export function restoreFailure(
   const number = Number(/line:? (\d+)/i.exec(stderr)?.[1]);
   const line = input?.split("\n")[number - 1];
   return new BackendError(
-    `${command} cannot ${action} the rules: exit code ${code}: ${
+    `${command} cannot ${action} the rules: ${describeExit(code)}: ${
       printable(said, MOST_SAID) || "no message"
     }` +
       (line ? `: line ${number} was: ${line}` : "") + hint(code, stderr),

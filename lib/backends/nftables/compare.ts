@@ -24,7 +24,7 @@ const BASE_HOOK = "nat postrouting 100 accept";
 export function compareTable(standing: StandingTable | undefined, wanted: NftTable): Comparison {
   if (standing === undefined) {
     const detail = `no table ${TABLE_NAME}`;
-    return { drift: [{ kind: "table-missing", detail }], change: { kind: "create" }, spelling: undefined };
+    return { drift: [{ kind: "table-missing", detail }], change: { kind: "replace" }, spelling: undefined };
   }
   const foreign = findForeign(standing);
   const sets = [...compareSets(standing, wanted)];
@@ -83,6 +83,7 @@ function* compareSets(standing: StandingTable, wanted: NftTable): Iterable<strin
       yield `set ${name} is no plain set of addresses`;
       continue;
     }
+    if (set.isDeclaredByType) yield `set ${name} is declared by type, which makes nft 1.0.6 and older crash`;
     const ranges = mergeRanges(elements.map(rangeOfCidr));
     const standingRanges = mergeRanges(set.ranges);
     const missing = rangesMissing(ranges, standingRanges).length;

@@ -1,6 +1,6 @@
 /** What `nft -j list table` prints -> data. The format is that of libnftables-json(5). */
 import { ADDRESS_BITS, type IpFamily, parseIpAddress } from "../../config/ip_address.ts";
-import type { NftTable } from "./nft_table.ts";
+import { NFT_FAMILY, type NftTable } from "./nft_table.ts";
 import { describeElement, describeRule } from "./nft_text.ts";
 import { type AddressRange, formatRange, lastOfPrefix } from "./ranges.ts";
 
@@ -8,6 +8,8 @@ import { type AddressRange, formatRange, lastOfPrefix } from "./ranges.ts";
 export interface StandingSet {
   /** Its elements as nft prints them; undefined where it is no plain interval set of addresses. */
   readonly ranges: readonly AddressRange[] | undefined;
+  /** Whether it is seen to be declared by `type`, as releases up to 0.1 did: older versions of nft crash at it. */
+  readonly isDeclaredByType: boolean;
 }
 
 /** A rule as it stands. */
@@ -63,8 +65,10 @@ export function parseNftListing(text: string, family: IpFamily): StandingTable {
     else if (kind === "chain") {
       const hook = [value.type, value.hook, value.prio, value.policy];
       chains.set(String(value.name), value.hook === undefined ? "" : hook.join(" "));
-    } else if (kind === "set") sets.set(String(value.name), { ranges: parseSet(value, family) });
-    else if (kind === "counter") {
+    } else if (kind === "set") {
+      const isDeclaredByType = typeof value.type === "string" && isWithTypeof(version);
+      sets.set(String(value.name), { ranges: parseSet(value, family), isDeclaredByType });
+    } else if (kind === "counter") {
       counters.set(String(value.name), { packets: Number(value.packets), bytes: Number(value.bytes) });
     } else if (kind === "rule") {
       rules.push({
@@ -81,8 +85,7 @@ export function parseNftListing(text: string, family: IpFamily): StandingTable {
 type Json = Readonly<Record<string, any>>;
 
 function parseSet(set: Json, family: IpFamily): AddressRange[] | undefined {
-  const type = { IPv4: "ipv4_addr", IPv6: "ipv6_addr" }[family];
-  if (set.type !== type || [set.flags].flat().join() !== "interval") return undefined;
+  if (!isOfAddresses(set.type, family) || [set.flags].flat().join() !== "interval") return undefined;
   const ranges: AddressRange[] = [];
   for (const element of set.elem ?? []) {
     const range = parseElement(element, family);
@@ -90,6 +93,22 @@ function parseSet(set: Json, family: IpFamily): AddressRange[] | undefined {
     ranges.push(range);
   }
   return ranges;
+}
+
+/**
+ * Whether this version of nft shows how a set was declared. Older ones print the name of its type for both ways, and the
+ * oldest of them crash at what newer ones make of a set that is declared by `type`.
+ */
+export function isWithTypeof(version: string): boolean {
+  const [major = 0, minor = 0, patch = 0] = version.split(".").map(Number);
+  return (major * 1000 + minor) * 1000 + patch >= 1_001_003;
+}
+
+/** The name of the type, or what `typeof` named. */
+function isOfAddresses(type: unknown, family: IpFamily): boolean {
+  const name = { IPv4: "ipv4_addr", IPv6: "ipv6_addr" }[family];
+  const declared = { typeof: { payload: { protocol: NFT_FAMILY[family], field: "daddr" } } };
+  return type === name || canonicalExpr(type) === canonicalExpr(declared);
 }
 
 /** An address, a prefix or a range; undefined for an element with a timeout, a comment or a verdict. */

@@ -1,30 +1,34 @@
-/** What standard input of `nft -f -` has to say. The language is that of nft(8), 1.0 and later. */
+/**
+ * What standard input of `nft -f -` has to say, in words that nft 0.9.8 knows: comments of tables, sets and counters came
+ * later, so these are comments of the text, and none stands between elements, where only later versions take it.
+ */
 import { type AddressSet, CHAINS, NFT_FAMILY, type NftTable, TABLE_NAME } from "./nft_table.ts";
 
 /** How a standing table becomes the wanted one. */
 export type TableChange =
-  | { readonly kind: "create" }
+  /** Where nothing stands, something foreign is in our table, or the base chain is not as it should be. */
+  | { readonly kind: "replace" }
   /** Keeps the base chain and the counters; `removeSets` and `removeCounters` are names of ours that stand. */
   | {
     readonly kind: "update";
     readonly removeSets: readonly string[];
     readonly removeCounters: readonly string[];
-  }
-  /** Where something foreign is in our table, or the base chain is not as it should be. */
-  | { readonly kind: "replace" };
+  };
 
-const TABLE_COMMENT = 'comment "ip-masq-agent: decides which traffic leaves with the address of this host"';
+/** How a set names what its elements are. A set declared by `type` with nft 1.1.2 or later makes older ones crash. */
+const ELEMENT_TYPE = { IPv4: "typeof ip daddr", IPv6: "typeof ip6 daddr" } as const;
 
 /**
  * One transaction. It holds no rule twice whatever stands by then: rules are flushed before they are added. A chain
- * or counter that is declared and stands already stays as it is, with its hook and its count.
+ * or counter that is declared and stands already stays as it is, with its hook and its count. An update fails where the
+ * table has just gone: nft 0.9.8 crashes where a table is added, not deleted, and then declared with a set.
  */
 export function formatChange(table: NftTable, change: TableChange): string {
   const name = tableName(table);
-  const lines = [`add table ${name} { ${TABLE_COMMENT}; }`];
-  if (change.kind === "replace") lines.push(`delete table ${name}`);
-  else lines.push(`flush table ${name}`);
-  if (change.kind === "update") {
+  const lines: string[] = [];
+  if (change.kind === "replace") lines.push(`add table ${name}`, `delete table ${name}`);
+  else {
+    lines.push(`flush table ${name}`);
     for (const set of change.removeSets) lines.push(`delete set ${name} ${set}`);
     for (const counter of change.removeCounters) lines.push(`delete counter ${name} ${counter}`);
   }
@@ -41,13 +45,13 @@ export function formatRemoval({ family }: Pick<NftTable, "family">): string {
   return `delete table ${NFT_FAMILY[family]} ${TABLE_NAME}\n`;
 }
 
-/** The table as `nft list table` would show it, with every entry that the user wrote. */
+/** The table as `nft list table` would show it, with every entry that the user wrote, be it in a comment. */
 export function formatDefinition(table: NftTable): string {
   const rules = (chain: string) =>
     table.rules.filter((rule) => rule.chain === chain).map(({ text }) => `\t\t${text}`);
   return [
+    "# ip-masq-agent: decides which traffic leaves with the address of this host",
     `table ${tableName(table)} {`,
-    `\t${TABLE_COMMENT}`,
     ...table.counters.map((name) => `\tcounter ${name} { }`),
     ...table.sets.flatMap((set) => formatSet(set, table)),
     `\tchain ${CHAINS.base} {`,
@@ -82,14 +86,15 @@ export function describeRule(chain: string, text: string): string {
 
 function formatSet({ name, comment, entries }: AddressSet, { family }: NftTable): string[] {
   return [
-    `\tset ${name} {`,
-    `\t\ttype ${{ IPv4: "ipv4_addr", IPv6: "ipv6_addr" }[family]}`,
-    "\t\tflags interval",
-    `\t\tcomment "${comment}"`,
-    "\t\telements = {",
-    ...entries.map(({ cidr, inside }) =>
-      inside === undefined ? `\t\t\t${cidr.text},` : `\t\t\t# ${cidr.text} lies inside ${inside.text}`
+    `\t# ${comment}`,
+    ...entries.flatMap(({ cidr, inside }) =>
+      inside === undefined ? [] : [`\t# ${cidr.text} lies inside ${inside.text}`]
     ),
+    `\tset ${name} {`,
+    `\t\t${ELEMENT_TYPE[family]}`,
+    "\t\tflags interval",
+    "\t\telements = {",
+    ...entries.flatMap(({ cidr, inside }) => inside === undefined ? [`\t\t\t${cidr.text},`] : []),
     "\t\t}",
     "\t}",
   ];

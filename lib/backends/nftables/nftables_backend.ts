@@ -5,12 +5,14 @@ import type { CommandResult, CommandRunner } from "../../ports.ts";
 import {
   type Backend,
   BackendError,
+  CRASHED,
+  describeExit,
   type SyncPlan,
   toBackendError,
   type VerdictCounters,
 } from "../backend.ts";
 import { compareTable } from "./compare.ts";
-import { describeStanding, parseNftListing, type StandingTable } from "./nft_listing.ts";
+import { describeStanding, isWithTypeof, parseNftListing, type StandingTable } from "./nft_listing.ts";
 import { buildNftTable, NFT_FAMILY, type NftTable, TABLE_NAME, VERDICTS } from "./nft_table.ts";
 import { describeTable, formatChange, formatRemoval } from "./nft_text.ts";
 
@@ -71,7 +73,7 @@ export class NftablesBackend implements Backend {
 
   async apply(plan: SyncPlan): Promise<void> {
     const result = await this.#run(["-f", "-"], plan.transaction);
-    if (result.code !== 0) throw this.#failure("write", result, plan.transaction);
+    if (result.code !== 0) throw await this.#failure("write", result, plan.transaction);
     this.#rewritten = this.#planned.get(plan);
   }
 
@@ -123,7 +125,7 @@ export class NftablesBackend implements Backend {
     const result = await this.#run([...options, "-j", "list", "table", NFT_FAMILY[this.family], TABLE_NAME]);
     if (result.code === 0) return result.stdout;
     if (/^Error: No such file or directory/m.test(result.stderr)) return undefined;
-    throw this.#failure("read", result);
+    throw await this.#failure("read", result);
   }
 
   #parse(listing: string): StandingTable {
@@ -144,21 +146,32 @@ export class NftablesBackend implements Backend {
     }
   }
 
-  #failure(action: string, { code, stderr }: CommandResult, input?: string): BackendError {
+  async #failure(action: string, { code, stderr }: CommandResult, input?: string): Promise<BackendError> {
     // Each error has three lines: place and message, the line of the input (maybe very long), and a marker.
     const said = stderr.split("\n").filter((line) => line.includes("Error:")).slice(0, 3).join("; ") ||
       stderr.trim().slice(0, 200) || "no message";
     const number = Number(/^\S*?:(\d+):\d+/m.exec(stderr)?.[1]);
     const line = input?.split("\n")[number - 1]?.trim();
+    const version = code === CRASHED ? await this.#askVersion() : "";
     return new BackendError(
-      `nft cannot ${action} the rules: exit code ${code}: ${said}` +
-        (line ? `: line ${number} was: ${line.slice(0, 200)}` : "") + hint(stderr),
+      `nft${version && ` ${version}`} cannot ${action} the rules: ${describeExit(code)}: ${said}` +
+        (line ? `: line ${number} was: ${line.slice(0, 200)}` : "") + hint(code, stderr, version),
     );
+  }
+
+  /** The version of an nft that lists nothing; empty where it can't be had. */
+  async #askVersion(): Promise<string> {
+    const { stdout } = await this.#run(["--version"]).catch(() => ({ stdout: "" }));
+    return /\bv(\d+(?:\.\d+)+)/.exec(stdout)?.[1] ?? "";
   }
 }
 
 /** What to do about the failures that a person can do something about. */
-function hint(stderr: string): string {
+function hint(code: number, stderr: string, version: string): string {
+  if (code === CRASHED && !isWithTypeof(version)) {
+    return ": nft up to 1.0.6 is known to crash where nft 1.1.2 or later made a set, in any table of this host: " +
+      "use a newer nft, or --backend=iptables-nft";
+  }
   if (/operation not permitted|permission denied|you must be root/i.test(stderr)) {
     return ": run the agent as root, or with the capability NET_ADMIN";
   }

@@ -176,7 +176,7 @@ Deno.test("compareTable() notices whatever differs, and mends it without losing 
   }
   await t.step("no table", () => {
     const { drift, change } = compareTable(undefined, TABLE);
-    assertEquals([change.kind, drift.map((it) => it.detail)], ["create", ["no table ip-masq-agent"]]);
+    assertEquals([change.kind, drift.map((it) => it.detail)], ["replace", ["no table ip-masq-agent"]]);
   });
 });
 

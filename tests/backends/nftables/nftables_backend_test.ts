@@ -105,8 +105,8 @@ Deno.test("NftablesBackend says what failed, where, and what to do", async (t) =
     [
       "the kernel refuses a line",
       ABSENT,
-      { code: 1, stderr: "/dev/stdin:3:7-9: Error: syntax error, unexpected all\nexcerpt\n  ^^^\n" },
-      `nft cannot write the rules: exit code 1: /dev/stdin:3:7-9: Error: syntax error, unexpected all: line 3 was: ${input}`,
+      { code: 1, stderr: "/dev/stdin:4:7-9: Error: syntax error, unexpected all\nexcerpt\n  ^^^\n" },
+      `nft cannot write the rules: exit code 1: /dev/stdin:4:7-9: Error: syntax error, unexpected all: line 4 was: ${input}`,
     ],
     [
       "a capability is missing",
