@@ -1,27 +1,25 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { compareTable } from "../../../lib/backends/nftables/compare.ts";
 import { describeStanding, parseNftListing } from "../../../lib/backends/nftables/nft_listing.ts";
-import { buildNftTable } from "../../../lib/backends/nftables/nft_table.ts";
+import { buildNftTable, type NftTable } from "../../../lib/backends/nftables/nft_table.ts";
 import { describeTable } from "../../../lib/backends/nftables/nft_text.ts";
-import { parsePortRanges } from "../../../lib/config/port_range.ts";
-import { buildRuleset } from "../../../lib/rules/ruleset.ts";
-import { configOf } from "../../fakes/config.ts";
-import { formatListing, type ListingItem, listingItems } from "../../fakes/nft_listing.ts";
+import { formatListing, type ListingItem } from "../../data/recording.ts";
+import { NFT_RECORDINGS } from "../../data/recordings.ts";
+import { rulesetOf } from "../../data/rulesets.ts";
 
-const CONFIG = configOf({
-  nonMasqueradeCIDRs: ["10.0.0.0/9", "10.128.0.0/9", "1.2.3.4/32", "fd00::/8", "2001:db8::1/128"],
-});
-const RULESETS = (["IPv4", "IPv6"] as const).map((family) =>
-  buildRuleset(family, CONFIG, { randomFully: true, toPorts: parsePortRanges("1024-29999,80-80") })
-);
-const [TABLE, TABLE6] = RULESETS.map(buildNftTable) as [
-  ReturnType<typeof buildNftTable>,
-  ReturnType<typeof buildNftTable>,
+const [TABLE, TABLE6] = [
+  buildNftTable(rulesetOf("mixed", "IPv4")),
+  buildNftTable(rulesetOf("mixed", "IPv6")),
 ];
+
+/** What nft 1.0.6 lists where the table stands. */
+function listingItems({ family }: NftTable): ListingItem[] {
+  return structuredClone([...NFT_RECORDINGS["1.0.6"]![family]["mixed"]!.listing!]);
+}
 
 /** Compares what `change` makes of a listing with what is wanted. */
 function compareAfter(change: (items: ListingItem[]) => ListingItem[] | void, table = TABLE) {
-  const items = structuredClone(listingItems(table));
+  const items = listingItems(table);
   const changed = change(items) ?? items;
   return compareTable(parseNftListing(formatListing(changed), table.family), table);
 }

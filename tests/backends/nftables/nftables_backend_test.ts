@@ -1,15 +1,14 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { BackendError, BackendMissingError } from "../../../lib/backends/backend.ts";
-import { buildNftTable } from "../../../lib/backends/nftables/nft_table.ts";
 import { NftablesBackend } from "../../../lib/backends/nftables/nftables_backend.ts";
-import { buildRuleset } from "../../../lib/rules/ruleset.ts";
 import { type Command, CommandNotFoundError } from "../../../lib/ports.ts";
 import { FakeCommandRunner, type Reply } from "../../fakes/command_runner.ts";
-import { configOf } from "../../fakes/config.ts";
-import { formatListing, type ListingItem, listingItems } from "../../fakes/nft_listing.ts";
+import { formatListing, type ListingItem } from "../../data/recording.ts";
+import { NFT_RECORDINGS } from "../../data/recordings.ts";
+import { rulesetOf } from "../../data/rulesets.ts";
 
-const RULESET = buildRuleset("IPv4", configOf({}), { randomFully: true, toPorts: [] });
-const ITEMS = listingItems(buildNftTable(RULESET));
+const RULESET = rulesetOf("default", "IPv4");
+const ITEMS = NFT_RECORDINGS["1.0.6"]!.IPv4["default"]!.listing!;
 const ABSENT: Reply = { code: 1, stderr: "Error: No such file or directory\nlist table ip ip-masq-agent\n" };
 
 /** A backend whose nft lists what `items` has, nothing where undefined; the test may change it. */

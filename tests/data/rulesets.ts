@@ -1,0 +1,62 @@
+/**
+ * The rulesets whose listings are recorded.
+ *
+ * @module
+ */
+import type { IpFamily } from "../../lib/config/ip_address.ts";
+import { parsePortRanges } from "../../lib/config/port_range.ts";
+import { buildRuleset, type Ruleset } from "../../lib/rules/ruleset.ts";
+import { configOf } from "../fakes/config.ts";
+
+/** Each with a config as a file has it, and what `--to-ports` and `--random-fully` say. */
+const SOURCES = {
+  "default": { settings: {}, toPorts: "", randomFully: true },
+  "to-ports": { settings: {}, toPorts: "1024-29999,32768-65535", randomFully: true },
+  "single-ports": { settings: {}, toPorts: "80-80,5000-6000,7-7", randomFully: false },
+  "cidrs": {
+    settings: {
+      masqueradeCIDRs: ["10.9.0.0/16", "2001:db8:1::/48"],
+      nonMasqueradeCIDRs: [
+        "10.0.0.0/9",
+        "10.128.0.0/9",
+        "1.2.3.4/32",
+        "255.255.255.255/32",
+        "fd00::/8",
+        "2001:db8::1/128",
+        "2001:db8::2/127",
+      ],
+    },
+    toPorts: "",
+    randomFully: true,
+  },
+  "mixed": {
+    settings: {
+      nonMasqueradeCIDRs: ["10.0.0.0/9", "10.128.0.0/9", "1.2.3.4/32", "fd00::/8", "2001:db8::1/128"],
+    },
+    toPorts: "1024-29999,80-80",
+    randomFully: true,
+  },
+  "everything": {
+    settings: {
+      nonMasqueradeCIDRs: ["0.0.0.0/0", "::/0"],
+      masqLinkLocal: true,
+      masqLinkLocalIPv6: true,
+      masqOutBound: false,
+      masqOutBoundIPv6: false,
+    },
+    toPorts: "",
+    randomFully: true,
+  },
+} as const;
+
+/** The name of one of them. */
+export type RulesetName = keyof typeof SOURCES;
+
+/** Their names. */
+export const RULESET_NAMES = Object.keys(SOURCES) as readonly RulesetName[];
+
+/** Makes the ruleset of that name for a family. */
+export function rulesetOf(name: RulesetName, family: IpFamily): Ruleset {
+  const { settings, toPorts, randomFully } = SOURCES[name];
+  return buildRuleset(family, configOf(settings), { randomFully, toPorts: parsePortRanges(toPorts) });
+}
