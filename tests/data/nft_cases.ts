@@ -37,6 +37,7 @@ export const NFT_CASES: Readonly<Record<string, NftCase>> = {
   },
   "flushed": { ruleset: "default", others: "flush set T linkLocal\nflush chain T translate" },
   "dormant": { ruleset: "default", others: "add table T { flags dormant; }" },
+  "dormant and empty": { others: "add table T { flags dormant; }" },
   "sets of another kind": {
     ruleset: "default",
     others: "flush chain T postrouting\ndelete set T linkLocal\nadd set T linkLocal { type inet_service; }",

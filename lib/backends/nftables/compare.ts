@@ -26,6 +26,11 @@ export function compareTable(standing: StandingTable | undefined, wanted: NftTab
     const detail = `no table ${TABLE_NAME}`;
     return { drift: [{ kind: "table-missing", detail }], change: { kind: "replace" }, spelling: undefined };
   }
+  if (standing.hasFlags) {
+    // There may be no more in the listing: see parseNftListing.
+    const detail = `table ${TABLE_NAME} has a flag, such as dormant`;
+    return { drift: [{ kind: "table-differs", detail }], change: { kind: "replace" }, spelling: undefined };
+  }
   const foreign = findForeign(standing);
   const sets = [...compareSets(standing, wanted)];
   const rules = compareRules(standing.rules, wanted.rules);
@@ -52,8 +57,8 @@ export function compareTable(standing: StandingTable | undefined, wanted: NftTab
 }
 
 /** What can't be mended by writing rules and sets anew. */
-function findForeign({ hasFlags, chains, others }: StandingTable): string[] {
-  const details = hasFlags ? [`table ${TABLE_NAME} has a flag, such as dormant`] : [];
+function findForeign({ chains, others }: StandingTable): string[] {
+  const details: string[] = [];
   const hook = chains.get(CHAINS.base);
   if (hook !== BASE_HOOK) {
     details.push(

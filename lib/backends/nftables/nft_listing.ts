@@ -49,7 +49,9 @@ export type StandingChain = string;
  * @throws {SyntaxError} It is not of that format.
  */
 export function parseNftListing(text: string, family: IpFamily): StandingTable {
-  const { nftables } = JSON.parse(text) as { nftables?: Readonly<Record<string, Json>>[] };
+  // For a flag of the table, nft up to 1.0.6 prints whatever it has in memory, and stops there where that is no text.
+  const complete = /"flags":\s*$/.test(text) ? `${text}""}}]}` : text;
+  const { nftables } = JSON.parse(complete) as { nftables?: Readonly<Record<string, Json>>[] };
   if (!Array.isArray(nftables)) throw new SyntaxError('No "nftables" in what nft printed');
   const chains = new Map<string, StandingChain>();
   const sets = new Map<string, StandingSet>();

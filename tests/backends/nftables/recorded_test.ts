@@ -71,6 +71,7 @@ Deno.test("what others changed is noticed, whichever nft lists it", async (t) =>
     "foreign chain": ["foreign chain mine"],
     "flushed": ["set linkLocal has 1 range missing", "chain translate is empty"],
     "dormant": ["table ip-masq-agent has a flag, such as dormant"],
+    "dormant and empty": ["table ip-masq-agent has a flag, such as dormant"],
     "sets of another kind": ["set linkLocal is no plain set of addresses", "chain postrouting is empty"],
   };
   for (const [name, details] of Object.entries(cases)) {
