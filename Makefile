@@ -1,5 +1,5 @@
 # The commands that a person types; the tasks themselves stand in deno.json.
-.PHONY: run test fuzz bench bench-flows check build install image test-image manifests release fmt setup clean
+.PHONY: run test test-hosts fuzz bench bench-flows check build install image test-image manifests release fmt setup clean
 
 VERSION = $(shell node -p 'require("./deno.json").version')
 
@@ -15,6 +15,12 @@ run: dist/ip-masq-agent
 test: dist/ip-masq-agent
 	@tools/packages deploy
 	@$(DENO) task --quiet test
+
+# The executable beside the iptables and nft of four suites of Debian, alone and in pairs.
+test-hosts: dist/ip-masq-agent
+	@tools/packages
+	@tools/host_roots
+	@$(DENO) task --quiet test:hosts
 
 # A million random configs, always the same ones: FUZZ="COUNT SEED" for others.
 fuzz: setup

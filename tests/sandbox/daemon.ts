@@ -1,5 +1,5 @@
 /**
- * The compiled agent as a daemon in a sandbox, with its log lines as they come.
+ * The compiled agent as a daemon in a sandbox or on a host in it, with its log lines as they come.
  *
  * @module
  */
@@ -13,8 +13,8 @@ export class Daemon implements AsyncDisposable {
   readonly #reading: Promise<void>;
   #notify: () => void = () => {};
 
-  constructor(sandbox: Sandbox, ...flags: string[]) {
-    this.#child = sandbox.spawn(EXECUTABLE, ["--skip_headers", ...flags]);
+  constructor(machine: Pick<Sandbox, "spawn">, ...flags: string[]) {
+    this.#child = machine.spawn(EXECUTABLE, ["--skip_headers", ...flags]);
     this.#reading = this.#read();
   }
 
