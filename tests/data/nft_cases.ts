@@ -14,7 +14,7 @@ export interface NftCase {
   readonly ruleset?: RulesetName;
   /** What another program then gives to `nft -f -`, with T for our table and ADDRESS for a type of addresses. */
   readonly others?: string;
-  /** Whether the sets are declared as releases up to 0.1 did, by the name of a type. */
+  /** Whether the sets are declared as this program once did, by the name of a type. */
   readonly isByType?: boolean;
   /** Whether the newest nft did all of this. */
   readonly isByNewest?: boolean;

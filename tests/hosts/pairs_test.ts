@@ -30,7 +30,7 @@ for (const backend of BACKENDS) {
   });
 }
 
-Deno.test("a table of release 0.1, at which an older nft crashes, is written anew by a newer one", async (t) => {
+Deno.test("a table with sets at which an older nft crashes is written anew by a newer one", async (t) => {
   for (const suite of ["trixie", "sid"] as const) {
     await t.step(suite, async () => {
       await using hosts = await Hosts.create();
@@ -48,6 +48,9 @@ Deno.test("a table of release 0.1, at which an older nft crashes, is written ane
         1,
         older.stderr,
       );
+      // What the message advises.
+      const advised = await hosts.of("bookworm").agent("--once", "--skip_headers", "--backend=iptables-nft");
+      assertEquals([advised.code, /IPv4: installed/.test(advised.stderr)], [0, true], advised.stderr);
       await hosts.write(suite, "nftables", "--enable-ipv6");
       await hosts.assertStands(suite, "nftables", "--enable-ipv6");
       await hosts.of("bookworm").writeConfig("");

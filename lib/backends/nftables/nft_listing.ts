@@ -8,7 +8,7 @@ import { type AddressRange, formatRange, lastOfPrefix } from "./ranges.ts";
 export interface StandingSet {
   /** Its elements as nft prints them; undefined where it is no plain interval set of addresses. */
   readonly ranges: readonly AddressRange[] | undefined;
-  /** Whether it is seen to be declared by `type`, as releases up to 0.1 did: older versions of nft crash at it. */
+  /** Whether it is seen to be declared by `type`, as this program once did: older versions of nft crash at it. */
   readonly isDeclaredByType: boolean;
 }
 
