@@ -5,7 +5,7 @@
  * @module
  */
 import type { IpFamily } from "../../lib/config/ip_address.ts";
-import type { CommandResult } from "../../lib/system/command_runner.ts";
+import type { CommandResult } from "../../lib/ports.ts";
 
 /** An item of what `nft -j` lists; tests change it as they like. */
 // deno-lint-ignore no-explicit-any
