@@ -44,9 +44,9 @@ const memory = Number(/VmHWM:\s+(\d+)/.exec(await Deno.readTextFile("/proc/self/
 const backend = new NftablesBackend("IPv4", new ChildProcessRunner());
 const plan = await backend.plan(ruleset);
 const planned = performance.now();
-await backend.apply(plan);
+await plan.apply();
 const applied = performance.now();
-if (plan.transaction !== text) throw new Error("The plan is not what was formatted");
+if (plan.text !== text) throw new Error("The plan is not what was formatted");
 const again = await backend.plan(ruleset);
 const checked = performance.now();
 await backend.plan(ruleset);

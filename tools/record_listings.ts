@@ -51,6 +51,12 @@ async function recordIptables(
   if (native !== undefined) await prepare(host, "nft", ["-f", "-"], native[family]);
   await using _lock = isLocked ? await holdLock(sandbox) : undefined;
   const input = requestText(request, family);
+  if (request === "save") {
+    const args = variant === "nft" ? ["-t", "nat"] : [];
+    const { code, stdout, stderr } = await host.run(restore.replace("restore", "save"), args);
+    // It is dated.
+    return toRecording({ code, stdout: stdout.replaceAll(/^(#.*) on .*$/gm, "$1"), stderr });
+  }
   return toRecording(await host.run(restore, RESTORE_ARGS, { input, unprivileged: isUnprivileged }));
 }
 

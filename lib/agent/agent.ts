@@ -1,107 +1,98 @@
-/** When to read the config and when to sync. */
-import type { Backend } from "../backends/backend.ts";
-import { formatDuration } from "../config/duration.ts";
+/** What the agent does: read the config, have a backend that suits the host, sync every family. */
+import type { Backend, VerdictCounters } from "../backends/backend.ts";
+import type { BackendName } from "../backends/backend_name.ts";
+import type { BackendDecision } from "../backends/choose.ts";
 import type { ConfigOptions } from "../config/config.ts";
+import type { IpFamily } from "../config/ip_address.ts";
+import { CommandError, type ConfigSource } from "../ports.ts";
 import { buildRuleset, type MasqueradeOptions } from "../rules/ruleset.ts";
-import type { Clock, ConfigSource, ConfigWatcher, Logger } from "../ports.ts";
 import { ConfigKeeper } from "./config_keeper.ts";
-import { FamilyAgent } from "./family_agent.ts";
-import type { Handover } from "./handover.ts";
-import { Hints } from "./hints.ts";
-import { sleep } from "./sleep.ts";
+import { Family, type FamilyParts } from "./family.ts";
+import type { Health } from "./status.ts";
 
 /** What an agent is made of. */
-export interface AgentParts {
+export interface AgentParts extends FamilyParts {
   readonly source: ConfigSource;
-  /** Says when the config may have changed; without it only the interval does. */
-  readonly watcher?: ConfigWatcher;
-  /** One for each family that the agent looks after. */
-  readonly backends: readonly Backend[];
-  readonly clock: Clock;
-  readonly logger: Logger;
+  /** The families that the agent looks after. */
+  readonly families: readonly IpFamily[];
+  /**
+   * Decides on the backend of all families: before the first sync, and again after failures.
+   *
+   * @throws {CommandError} None works here, for now.
+   */
+  readonly chooseBackend: () => Promise<BackendDecision>;
+  readonly createBackend: (name: BackendName, family: IpFamily) => Promise<Backend>;
   readonly configOptions: ConfigOptions;
   readonly masquerade: MasqueradeOptions;
-  /** Removes what other backends left, once the rules of `backends` stand. None where there can be nothing. */
-  readonly handover?: Pick<Handover, "finish">;
 }
 
 /** How one round of reading the config and syncing all families ended. */
 export interface CycleResult {
   /** False where the config is bad or can't be read. */
   readonly configIsGood: boolean;
-  /** How many families could not be synced, or still have rules of another backend. */
+  /** How many families that the host has could not be synced, or still have stale rules. */
   readonly failures: number;
 }
 
 /** Milliseconds before the first retry of a failed sync; doubles with each failure in a row. */
 const FIRST_RETRY_MS = 1_000;
 
-/** Reads the config and keeps every family's rules as it says. Holds the only state that outlives a sync. */
+/** After every so many cycles in a row in which no family succeeded the host is looked at again. */
+const FAILURES_BEFORE_CHOICE = 3;
+
+/** Milliseconds for which counters that were read are given again. */
+const COUNTERS_FRESH_MS = 1_000;
+
+/** Milliseconds that a reader of counters waits before it gets those that were read last. */
+const COUNTERS_WAIT_MS = 2_000;
+
+type Counters = ReadonlyMap<IpFamily, VerdictCounters>;
+
+/** Reads the config and keeps every family's rules as it says. When that happens is up to the loop. */
 export class Agent {
-  readonly families: readonly FamilyAgent[];
+  readonly families: readonly Family[];
   readonly config: ConfigKeeper;
-  /** When the agent was made, in milliseconds of its clock. */
-  readonly startMs: number;
   readonly #parts: AgentParts;
+  #backendName: BackendName | undefined;
   #failuresInARow = 0;
-  /** When the next sync is due, in milliseconds of the clock. */
-  #due = 0;
-  #wake = new AbortController();
+  /** When an attempt last ended. */
+  #lastAttemptMs: number;
+  #counters: Counters = new Map();
+  #countersMs = -Infinity;
+  #reading: Promise<Counters> | undefined;
 
   constructor(parts: AgentParts) {
-    const { source, backends, clock, logger, configOptions } = parts;
     this.#parts = parts;
-    this.startMs = clock.now();
-    this.config = new ConfigKeeper(source, configOptions, logger);
-    this.families = backends.map((backend) => new FamilyAgent(backend, clock, logger));
+    this.#lastAttemptMs = parts.clock.now();
+    this.config = new ConfigKeeper(parts.source, parts.configOptions, parts.logger);
+    this.families = parts.families.map((family) => new Family(family, parts));
   }
 
-  /**
-   * Syncs now, and again after every interval, until `stop` aborts; and whenever a hint of the watcher turns out to be
-   * another config. A sync that runs is finished first.
-   */
-  async run(stop: AbortSignal): Promise<void> {
-    const { clock, logger, watcher } = this.#parts;
-    const endWait = () => this.#wake.abort();
-    const hints = new Hints(clock, endWait);
-    stop.addEventListener("abort", endWait);
-    while (!stop.aborted) {
-      this.#wake = new AbortController();
-      if (clock.now() >= this.#due) await this.cycle();
-      else await this.#followHint();
-      // Only a file system that answered is watched. What changed since it was read gives no event any more.
-      if (this.config.isReadable && watcher?.ensure(() => hints.hint())) hints.hint();
-      const wait = Math.max(0, this.#due - clock.now());
-      logger.verbose(4, () => `Next sync in ${formatDuration(wait)}`);
-      if (!stop.aborted) await sleep(clock, wait, this.#wake.signal);
-    }
-    stop.removeEventListener("abort", endWait);
-    watcher?.close();
+  /** What health is judged by. */
+  get health(): Health {
+    return {
+      families: this.families.map(({ status }) => status),
+      configIsGood: this.config.isGood,
+      resyncIntervalMs: this.config.resyncIntervalMs,
+      lastAttemptMs: this.#lastAttemptMs,
+    };
   }
 
-  /** Makes the next sync happen now. A sync that runs is followed by another one. */
-  wake(): void {
-    this.#due = 0;
-    this.#wake.abort();
+  /** Milliseconds until the next sync is due: the interval, or less after failures. */
+  get delayMs(): number {
+    const interval = this.config.resyncIntervalMs;
+    if (this.#failuresInARow === 0) return interval;
+    return Math.min(interval, FIRST_RETRY_MS * 2 ** (this.#failuresInARow - 1));
   }
 
-  /** Reads the config and syncs every family once. */
+  /** Reads the config and syncs every family once. A tool that fails is a failure in the result. */
   async cycle(): Promise<CycleResult> {
-    // Set before the work, so that a wake() in the midst of it is not lost.
-    this.#due = Infinity;
-    await this.#readConfig();
-    return await this.#syncAll();
+    await this.readConfig();
+    return await this.sync();
   }
 
-  /** A hint costs reading the config; only where it is another one, the kernel is looked at. */
-  async #followHint(): Promise<void> {
-    if (!await this.#readConfig()) return;
-    this.#due = Infinity;
-    await this.#syncAll();
-  }
-
-  /** Returns whether another config came into force. */
-  async #readConfig(): Promise<boolean> {
+  /** Reads the config. Returns whether another one came into force. */
+  async readConfig(): Promise<boolean> {
     const changed = await this.config.read();
     if (changed) {
       for (const family of this.families) {
@@ -111,24 +102,70 @@ export class Agent {
     return changed;
   }
 
-  async #syncAll(): Promise<CycleResult> {
-    const results = await Promise.all(
-      this.families.map(async (family) => {
-        if (family.ruleset === undefined) return true;
-        return await family.sync(family.ruleset) &&
-          await this.#parts.handover?.finish(family.backend) !== false;
-      }),
-    );
-    const failures = results.filter((succeeded) => !succeeded).length;
-    const failed = failures > 0 || this.config.config === undefined;
-    this.#failuresInARow = failed ? this.#failuresInARow + 1 : 0;
-    this.#due = Math.min(this.#due, this.#parts.clock.now() + this.#intervalMs());
+  /** Syncs every family with the config in force; does nothing while there is none. */
+  async sync(): Promise<CycleResult> {
+    const hasConfig = this.config.config !== undefined;
+    const results = hasConfig ? await this.#syncFamilies() : [];
+    const failures =
+      this.families.filter(({ status }, index) => results[index] === false && !status.isAbsentOnHost).length;
+    this.#failuresInARow = hasConfig && !results.includes(false) ? 0 : this.#failuresInARow + 1;
+    this.#lastAttemptMs = this.#parts.clock.now();
     return { configIsGood: this.config.isGood, failures };
   }
 
-  #intervalMs(): number {
-    const interval = this.config.resyncIntervalMs;
-    if (this.#failuresInARow === 0) return interval;
-    return Math.min(interval, FIRST_RETRY_MS * 2 ** (this.#failuresInARow - 1));
+  async #syncFamilies(): Promise<readonly boolean[]> {
+    const isStuck = this.#failuresInARow > 0 && this.#failuresInARow % FAILURES_BEFORE_CHOICE === 0 &&
+      this.families.every(({ status }) => status.lastError !== undefined);
+    try {
+      if (this.#backendName === undefined || isStuck) await this.#choose();
+    } catch (error) {
+      for (const family of this.families) family.fail(error);
+      return this.families.map(() => false);
+    }
+    return await Promise.all(this.families.map((family) => family.sync()));
+  }
+
+  /** @throws {CommandError} There is no backend yet, and none works. */
+  async #choose(): Promise<void> {
+    const { chooseBackend, createBackend, logger } = this.#parts;
+    let decision: BackendDecision;
+    try {
+      decision = await chooseBackend();
+    } catch (error) {
+      // The one in use may work again; why it does not is said already.
+      if (this.#backendName !== undefined && error instanceof CommandError) return;
+      throw error;
+    }
+    const { backend: name, reason } = decision;
+    if (name === this.#backendName) return;
+    if (reason !== "") logger.info(`Backend ${name}: ${reason}`);
+    for (const family of this.families) family.use(await createBackend(name, family.family));
+    this.#backendName = name;
+  }
+
+  /**
+   * The kernel's counters by family, without those that can't be read. However many ask, one command runs at a time;
+   * who would wait for long gets what was read before.
+   */
+  async counters(): Promise<Counters> {
+    const { clock } = this.#parts;
+    if (clock.now() - this.#countersMs < COUNTERS_FRESH_MS) return this.#counters;
+    this.#reading ??= this.#readCounters().finally(() => this.#reading = undefined);
+    const reading = this.#reading;
+    return await new Promise((resolve, reject) => {
+      const cancel = clock.after(COUNTERS_WAIT_MS, () => resolve(this.#counters));
+      reading.finally(cancel).then(resolve, reject);
+    });
+  }
+
+  async #readCounters(): Promise<Counters> {
+    const counters = new Map<IpFamily, VerdictCounters>();
+    for (const family of this.families) {
+      const values = await family.counters();
+      if (values !== undefined) counters.set(family.family, values);
+    }
+    this.#counters = counters;
+    this.#countersMs = this.#parts.clock.now();
+    return counters;
   }
 }

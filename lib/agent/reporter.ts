@@ -30,7 +30,7 @@ export class Reporter {
   /** To be called when nothing happened: the same event would be a new one after this. */
   settle(): void {
     if (this.#repeats > 0) {
-      this.#logger.info(`The event before this happened ${plural(this.#repeats, "more time")}`);
+      this.#logger.info(`Previous message repeated ${plural(this.#repeats, "time")}`);
     }
     this.#last = "";
     this.#repeats = 0;

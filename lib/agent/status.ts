@@ -11,7 +11,13 @@ export type Outcome = typeof OUTCOMES[number];
 /** Upper bounds of the duration histogram, in seconds. */
 export const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] as const;
 
-/** The numbers of one family. They only grow, as counters of Prometheus do. */
+/** A moment: milliseconds of the clock that never steps back, and of the calendar. */
+export interface Moment {
+  readonly monotonicMs: number;
+  readonly epochMs: number;
+}
+
+/** What is known of one family. Its numbers only grow, as counters of Prometheus do. */
 export class FamilyStatus {
   readonly family: IpFamily;
   readonly syncs: Record<Outcome, number> = { unchanged: 0, applied: 0, failed: 0 };
@@ -21,15 +27,32 @@ export class FamilyStatus {
   readonly durationCounts: number[] = DURATION_BUCKETS.map(() => 0);
   /** Seconds that all syncs took together. */
   durationSum = 0;
-  /** When a sync last succeeded: milliseconds of the clock that never steps back, and of the calendar. */
-  lastSuccess: { readonly monotonicMs: number; readonly epochMs: number } | undefined;
+  /** When a sync last succeeded. */
+  lastSuccess: Moment | undefined;
+  /** What the last sync failed with; undefined where it succeeded. */
+  lastError: string | undefined;
+  /** Whether the last sync failed because this host does not have the family at all. */
+  isAbsentOnHost = false;
 
   constructor(family: IpFamily) {
     this.family = family;
   }
 
-  /** Counts one sync that took `milliseconds`. */
-  count(outcome: Outcome, milliseconds: number): void {
+  /** Counts a sync that succeeded after `milliseconds`. */
+  succeed(outcome: Exclude<Outcome, "failed">, milliseconds: number, moment: Moment): void {
+    this.#count(outcome, milliseconds);
+    this.lastSuccess = moment;
+    this.isAbsentOnHost = false;
+  }
+
+  /** Counts a sync that failed after `milliseconds`. */
+  fail(message: string, milliseconds: number, isAbsentOnHost: boolean): void {
+    this.#count("failed", milliseconds);
+    this.lastError = message;
+    this.isAbsentOnHost = isAbsentOnHost;
+  }
+
+  #count(outcome: Outcome, milliseconds: number): void {
     this.syncs[outcome]++;
     const seconds = milliseconds / 1000;
     this.durationSum += seconds;
@@ -44,21 +67,38 @@ export class FamilyStatus {
   }
 }
 
-/** A family without success for this many intervals makes the agent unhealthy. */
-const UNHEALTHY_INTERVALS = 3;
-
-/** Whether every family had a success within three intervals, counted from `startMs` where it had none yet. */
-export function isHealthy(
-  families: readonly FamilyStatus[],
-  nowMs: number,
-  startMs: number,
-  resyncIntervalMs: number,
-): boolean {
-  const limit = UNHEALTHY_INTERVALS * resyncIntervalMs;
-  return families.every(({ lastSuccess }) => nowMs - (lastSuccess?.monotonicMs ?? startMs) <= limit);
+/** What health is judged by. Times are milliseconds of the clock that never steps back. */
+export interface Health {
+  readonly families: readonly FamilyStatus[];
+  readonly configIsGood: boolean;
+  readonly resyncIntervalMs: number;
+  /** When an attempt to sync last ended, however it ended; when the agent was made, before the first. */
+  readonly lastAttemptMs: number;
 }
 
-/** Whether the rules of every family stand, as far as is known, and what the config says now is good. */
-export function isReady(families: readonly FamilyStatus[], configIsGood: boolean): boolean {
-  return configIsGood && families.every(({ lastSuccess }) => lastSuccess !== undefined);
+const INTERVALS = 3;
+
+/** An attempt whose commands all wait for locks takes this long, in milliseconds, however short the interval is. */
+const LONGEST_ATTEMPT_MS = 60_000;
+
+function isRecent(momentMs: number, nowMs: number, { resyncIntervalMs }: Health): boolean {
+  return nowMs - momentMs <= Math.max(INTERVALS * resyncIntervalMs, LONGEST_ATTEMPT_MS);
+}
+
+/**
+ * Whether the loop runs: an attempt to sync ended within three intervals. Why attempts fail does not matter: a restart
+ * mends neither a bad config nor a missing kernel module.
+ */
+export function isAlive(health: Health, nowMs: number): boolean {
+  return isRecent(health.lastAttemptMs, nowMs, health);
+}
+
+/** Why the agent is not ready, one line each; none where the config is good and the rules of every family are in force. */
+export function readinessProblems(health: Health, nowMs: number): string[] {
+  const problems = health.configIsGood ? [] : ["the config is bad"];
+  for (const { family, lastSuccess, lastError } of health.families) {
+    if (lastSuccess !== undefined && isRecent(lastSuccess.monotonicMs, nowMs, health)) continue;
+    problems.push(`${family}: the rules are not known to be in force: ${lastError ?? "not synced yet"}`);
+  }
+  return problems;
 }

@@ -1,12 +1,13 @@
-/** The port through which the agent reaches the kernel's rules. */
-import { CommandNotFoundError } from "../ports.ts";
+/** The port through which the agent reaches the kernel's rules of one family. */
 import type { IpFamily } from "../config/ip_address.ts";
+import { CommandError } from "../ports.ts";
 import type { Ruleset, Target } from "../rules/ruleset.ts";
+import type { BackendName } from "./backend_name.ts";
 
 /** How many packets, and bytes of them, rules with each target took, as the kernel counts them. */
 export type VerdictCounters = Readonly<Record<Target, { readonly packets: number; readonly bytes: number }>>;
 
-/** One way in which the kernel differs from what is wanted, in words for a log line. */
+/** One way in which the kernel differs from the ruleset. */
 export interface Drift {
   readonly kind:
     | "chain-missing"
@@ -14,87 +15,99 @@ export interface Drift {
     | "jump-missing"
     | "jump-duplicate"
     | "jump-condition"
+    | "jump-stale"
     | "table-missing"
     | "table-differs"
     | "set-differs";
+  /** In words, for a log line. */
   readonly detail: string;
+  /** How many rules or elements are to be added and removed, where that is all that differs. */
+  readonly counts?: { readonly missing: number; readonly surplus: number };
 }
 
-/** What a sync has to do. Made by reading only; applying it is a separate step. */
-export interface SyncPlan {
+/** What has to be done. Made by reading only. */
+export interface Plan {
   readonly family: IpFamily;
-  /** Empty where the kernel already has what is wanted. */
+  /** Empty where the kernel already is as it should be. */
   readonly drift: readonly Drift[];
-  /** True where nothing of ours stood: a first start rather than a repair. */
-  readonly fresh: boolean;
-  /** The transaction's text, for the backend and for verbose logs. Empty where there is no drift. */
-  readonly transaction: string;
-  /** What stands and what is wanted, one rule a line, for people. Empty where there is no drift. */
-  readonly standing: readonly string[];
-  readonly wanted: readonly string[];
+  /** Whether nothing of ours is in the kernel: a first start rather than a repair. */
+  readonly isFresh: boolean;
+  /** The transaction for the tool. Empty where there is nothing to do. */
+  readonly text: string;
+  /** What the kernel has and what it should have, one rule a line, for people. Empty where there is nothing to do. */
+  readonly actual: readonly string[];
+  readonly desired: readonly string[];
+  /**
+   * Writes {@linkcode text} in one transaction: all of it, or nothing.
+   *
+   * @throws {CommandError} The kernel or the tool refused.
+   */
+  apply(): Promise<void>;
 }
+
+/** How a sync ended. */
+export type SyncResult =
+  | { readonly outcome: "unchanged" }
+  | { readonly outcome: "applied" } & Pick<Plan, "drift" | "isFresh" | "text">;
 
 /** Reads and writes the rules of one family. Holds no policy: that is in the ruleset. */
 export interface Backend {
+  readonly name: BackendName;
   readonly family: IpFamily;
-  /** Names the tool: `iptables-nft-restore`, or one whose name says less with its version, once that is known. */
+  /** Names the tool for a log line, such as `iptables-nft-restore`. */
   describe(): string;
   /**
-   * Writes the rules of `ruleset` in one transaction that fails where anything of ours stands, without reading first:
-   * the quickest way where a node starts. Only plan() tells what came of it. A backend without it always reads first.
+   * Makes the kernel what `ruleset` says, with as few processes as it can; writes nothing where the kernel already is.
    *
-   * @returns The transaction's text; undefined where it failed, for whatever reason.
-   * @throws {BackendError} The tool can't be run.
+   * @throws {CommandError} The rules can't be read or written. What was in the kernel is still there.
    */
-  install?(ruleset: Ruleset): Promise<string | undefined>;
+  sync(ruleset: Ruleset): Promise<SyncResult>;
   /**
    * Compares the kernel with `ruleset`. Runs reading commands only.
    *
-   * @throws {BackendError} The kernel's rules can't be read.
+   * @throws {CommandError} The kernel's rules can't be read.
    */
-  plan(ruleset: Ruleset): Promise<SyncPlan>;
+  plan(ruleset: Ruleset): Promise<Plan>;
   /**
-   * Makes the kernel what the plan wants, in one transaction: all of it, or nothing.
+   * Plans the removal of everything of ours that this backend wrote; undefined where there is nothing. Runs reading
+   * commands only, and makes no table.
    *
-   * @throws {BackendError} The kernel or the tool refused.
+   * @param options Whether to leave the chains of an earlier `--masq-chain`.
+   * @throws {CommandError} The kernel's rules can't be read.
    */
-  apply(plan: SyncPlan): Promise<void>;
-  /**
-   * Plans the removal of everything of ours in this family: `transaction` and `standing` are empty where there is
-   * nothing. The plan is carried out by {@linkcode Backend.apply}. Runs reading commands only.
-   *
-   * @throws {BackendError} The kernel's rules can't be read.
-   */
-  planRemoval(): Promise<SyncPlan>;
+  removal(options?: { readonly onlyThisChain: boolean }): Promise<Plan | undefined>;
   /**
    * Reads the kernel's counters of our rules.
    *
-   * @throws {BackendError} They can't be read.
+   * @throws {CommandError} They can't be read.
    */
-  readCounters(): Promise<VerdictCounters>;
+  counters(): Promise<VerdictCounters>;
 }
 
-/** A tool that failed: the message says which, how, and where it is plain what to do. */
-export class BackendError extends Error {
-  override readonly name: string = "BackendError";
+/** A tool that ran and failed. The message says which, how, and where it is plain what to do. */
+export class BackendError extends CommandError {
+  override readonly name = "BackendError";
+  /** Whether it failed because this host does not have the IP family at all. */
+  readonly lacksFamily: boolean;
+
+  constructor(message: string, { lacksFamily = false } = {}) {
+    super(message);
+    this.lacksFamily = lacksFamily;
+  }
 }
 
-/** A tool that is not installed: nothing that it could have made stands because of it. */
-export class BackendMissingError extends BackendError {
-  override readonly name = "BackendMissingError";
-}
+/** Exit code of a tool that ended with SIGSEGV. */
+export const CRASHED = 139;
 
 /** How a tool failed, for a message: its exit code, and what that of a signal means. */
 export function describeExit(code: number): string {
   return code === CRASHED ? `it crashed (exit code ${code})` : `exit code ${code}`;
 }
 
-/** Exit code of a tool that ended with SIGSEGV. */
-export const CRASHED = 139;
-
-/** Turns what a command runner threw into the error that the port speaks of. */
-export function toBackendError(error: unknown): BackendError {
-  const message = error instanceof Error ? error.message : String(error);
-  const isMissing = error instanceof CommandNotFoundError;
-  return isMissing ? new BackendMissingError(message) : new BackendError(message);
+/** Writes what a plan says: what sync() of every backend does behind its plan. */
+export async function applyPlan(plan: Plan): Promise<SyncResult> {
+  if (plan.drift.length === 0) return { outcome: "unchanged" };
+  await plan.apply();
+  const { drift, isFresh, text } = plan;
+  return { outcome: "applied", drift, isFresh, text };
 }

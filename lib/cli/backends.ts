@@ -1,7 +1,7 @@
 /** Flags -> the backends that do what they say. */
-import { AutoBackend, createChooser } from "../backends/auto_backend.ts";
 import type { Backend } from "../backends/backend.ts";
-import type { BackendChoice, BackendName } from "../backends/backend_name.ts";
+import type { BackendChoice } from "../backends/backend_name.ts";
+import type { BackendDecision } from "../backends/choose.ts";
 import { createBackend } from "../backends/create_backend.ts";
 import type { IpFamily } from "../config/ip_address.ts";
 import type { CommandRunner } from "../ports.ts";
@@ -18,23 +18,31 @@ export type BackendOptions = Pick<RuleOptions, "enableIpv6" | "chainName"> & {
 };
 
 /**
- * One backend for each family, by the name that `--backend` has or, for auto, that is found when the first of them is
- * used.
+ * The backend that `--backend` names or, for auto, the one that suits the host now.
  *
- * @param onChoice Told, once, what auto found and why.
+ * @throws {CommandError} auto finds none that works.
+ */
+export async function decideBackend(
+  options: BackendOptions,
+  runner: CommandRunner,
+): Promise<BackendDecision> {
+  const { backend, chainName } = options;
+  if (backend !== "auto") return { backend, reason: "" };
+  const { chooseBackend } = await import("../backends/choose.ts");
+  return await chooseBackend(runner, chainName);
+}
+
+/**
+ * One backend for each family, for a command.
+ *
+ * @throws {CommandError} auto finds none that works.
  */
 export async function createBackends(
   options: BackendOptions,
   runner: CommandRunner,
-  onChoice: (backend: BackendName, reason: string) => void = () => {},
 ): Promise<readonly Backend[]> {
-  const { backend, chainName } = options;
-  const families = familiesOf(options);
-  const create = (name: BackendName, family: IpFamily) => createBackend(name, family, chainName, runner);
-  if (backend !== "auto") return await Promise.all(families.map((family) => create(backend, family)));
-  const choose = createChooser(async () => {
-    const { detectBackend } = await import("../backends/probe.ts");
-    return await detectBackend(runner, chainName);
-  }, onChoice);
-  return families.map((family) => new AutoBackend(family, choose, (name) => create(name, family)));
+  const { backend } = await decideBackend(options, runner);
+  return await Promise.all(
+    familiesOf(options).map((family) => createBackend(backend, family, options.chainName, runner)),
+  );
 }

@@ -1,11 +1,11 @@
 /** What a sync would change, for `diff` and `--dry-run`. */
 import { readConfig } from "../agent/read_config.ts";
-import { BackendError, type SyncPlan } from "../backends/backend.ts";
-import { findForeignRules, formatForeignRule } from "../backends/iptables/foreign_rules.ts";
-import { readNatTable } from "../backends/iptables/nat_table.ts";
+import type { Backend, Plan } from "../backends/backend.ts";
+import { readNatTable } from "../backends/iptables/restore_command.ts";
+import { findForeignRules, formatForeignRule } from "../host/foreign_rules.ts";
 import { formatProblem } from "../config/problem.ts";
 import { buildRuleset } from "../rules/ruleset.ts";
-import type { ConfigSource } from "../ports.ts";
+import { CommandError, CommandNotFoundError, type ConfigSource } from "../ports.ts";
 import { type BackendOptions, createBackends } from "./backends.ts";
 import type { RuleOptions } from "./flag_values.ts";
 import type { System } from "./system.ts";
@@ -30,37 +30,59 @@ export async function showDifferences(
   const { config, warnings } = await readConfig(source, options);
   for (const warning of warnings) system.printError(`${formatProblem(warning)}\n`);
   let [changed, failures] = [0, 0];
-  for (const backend of await createBackends(options, system.runner)) {
-    const { family } = backend;
+  const attempt = async (name: string, action: () => Promise<void>) => {
     try {
+      await action();
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      failures++;
+      system.printError(`ip-masq-agent: ${name}${error.message}\n`);
+    }
+  };
+  let backends: readonly Backend[] = [];
+  await attempt("", async () => {
+    backends = await createBackends(options, system.runner);
+  });
+  for (const backend of backends) {
+    const { family } = backend;
+    await attempt(`${family}: `, async () => {
       const plan = await backend.plan(buildRuleset(family, config, options));
       if (plan.drift.length > 0) changed++;
       const lines = formatPlan(plan, backend.describe(), source.path);
       for (const line of system.useColor ? colourDiff(lines) : lines) system.printOut(`${line}\n`);
-      const table = await readNatTable(family, system.runner);
-      for (const rule of table === undefined ? [] : findForeignRules(table, options.chainName)) {
-        system.printError(`warning: ${family}: ${formatForeignRule(rule)}\n`);
-      }
-    } catch (error) {
-      if (!(error instanceof BackendError)) throw error;
-      failures++;
-      system.printError(`ip-masq-agent: ${family}: ${error.message}\n`);
-    }
+      await warnOfForeignRules(backend, options, system);
+    });
   }
   return { changed, failures };
 }
 
+/** Of nftables, the nat table of iptables is looked at under the plain name. */
+async function warnOfForeignRules(
+  { name, family }: Backend,
+  { chainName }: BackendOptions,
+  { runner, printError }: System,
+): Promise<void> {
+  try {
+    const table = await readNatTable(family, runner, name === "nftables" ? "iptables" : name);
+    for (const rule of table === undefined ? [] : findForeignRules(table, chainName)) {
+      printError(`warning: ${family}: ${formatForeignRule(rule)}\n`);
+    }
+  } catch (error) {
+    if (!(error instanceof CommandNotFoundError)) throw error;
+  }
+}
+
 /** A plan as a unified diff of rules, spelled as `iptables -S` does. */
 function formatPlan(
-  { family, standing, wanted }: SyncPlan,
+  { family, actual, desired }: Plan,
   tool: string,
   configPath: string,
 ): string[] {
   return unifiedDiff({
     oldName: `${family}: kernel (${tool})`,
     newName: `${family}: ${configPath}`,
-    oldLines: standing,
-    newLines: wanted,
+    oldLines: actual,
+    newLines: desired,
     isSame: (a, b) => withRoundProbability(a) === withRoundProbability(b),
   });
 }

@@ -1,6 +1,6 @@
 /** argv -> exit code. Puts the parts together; what touches the machine comes in as arguments. */
-import { BackendError } from "../backends/backend.ts";
 import { ConfigError } from "../config/problem.ts";
+import { CommandError } from "../ports.ts";
 import { parseAgentOptions } from "./agent_options.ts";
 import { UsageError } from "./go_flags.ts";
 import { runAgent } from "./run_agent.ts";
@@ -17,10 +17,10 @@ export async function run(args: readonly string[], system: System): Promise<numb
     return await runCommand(word, others, system);
   } catch (error) {
     if (error instanceof ConfigError) system.printError(`${error.message}\n`);
-    else if (error instanceof UsageError || error instanceof BackendError) {
+    else if (error instanceof UsageError || error instanceof CommandError) {
       system.printError(`ip-masq-agent: ${error.message}\n`);
     } else throw error;
-    return error instanceof BackendError ? EXIT.failed : EXIT.badInput;
+    return error instanceof CommandError ? EXIT.failed : EXIT.badInput;
   }
 }
 

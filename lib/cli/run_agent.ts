@@ -1,22 +1,22 @@
 /** The agent itself: once, or as a daemon. */
 import { Agent } from "../agent/agent.ts";
-import { Handover } from "../agent/handover.ts";
+import { Loop } from "../agent/loop.ts";
 import { PatientSource } from "../agent/patient_source.ts";
+import { createBackend } from "../backends/create_backend.ts";
 import type { CommandRunner, Logger } from "../ports.ts";
 import type { AgentOptions } from "./agent_options.ts";
-import { createBackends, familiesOf } from "./backends.ts";
+import { decideBackend, familiesOf } from "./backends.ts";
 import { EXIT, type System } from "./system.ts";
 
 /** Milliseconds that a running sync may take once the agent was asked to stop. */
 const GRACE_MS = 1_500;
 
+/** Milliseconds between two tries to listen on the port of the metrics. */
+const LISTEN_RETRY_MS = 3_000;
+
 /** Runs the agent to its end and returns the exit code. */
 export async function runAgent(options: AgentOptions, system: System): Promise<number> {
   const { clock } = system;
-  const abandon = new AbortController();
-  const runner: CommandRunner = {
-    run: (command) => system.runner.run({ ...command, signal: abandon.signal }),
-  };
   // A signal ends --once at once: its transaction is applied as a whole or not at all, also by a command that outlives
   // the agent. A daemon finishes its sync, and as PID 1 of a container it would not even hear of an uncaught signal.
   if (!options.once) system.catchSignals();
@@ -25,19 +25,24 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
   for (const flag of options.ignoredFlags) {
     logger.verbose(2, () => `--${flag} has no meaning here and is ignored`);
   }
+  const abandon = new AbortController();
+  const runner: CommandRunner = {
+    run: (command) => system.runner.run({ ...command, signal: abandon.signal }),
+  };
+  const { chainName } = options;
   const agent = new Agent({
     source: new PatientSource(system.createConfigSource(options.configPath), clock),
-    ...(!options.once && { watcher: system.createConfigWatcher(options.configPath) }),
-    backends: await createBackends(
-      options,
-      runner,
-      (name, reason) => logger.info(`Backend ${name}: ${reason}`),
-    ),
+    families: familiesOf(options),
+    chooseBackend: () => decideBackend(options, runner),
+    createBackend: (name, family) => createBackend(name, family, chainName, runner),
+    findStale: async (active) => {
+      const { findStaleBeside } = await import("../backends/stale.ts");
+      return await findStaleBeside(active, { chainName, runner });
+    },
     clock,
     logger,
     configOptions: options,
     masquerade: options,
-    handover: new Handover({ chainName: options.chainName, runner, logger }),
   });
   if (options.once) {
     const { configIsGood, failures } = await agent.cycle();
@@ -48,53 +53,69 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
       familiesOf(options).join(" and ")
     }`,
   );
-  if (options.metricsHost !== undefined && !await serveMetrics(options.metricsHost, agent, system, logger)) {
-    return EXIT.failed;
-  }
+  const loop = new Loop({ agent, clock, logger, watcher: system.createConfigWatcher(options.configPath) });
   system.onReload(() => {
-    logger.info("Asked to sync now");
-    agent.wake();
+    logger.info("SIGHUP: syncing now");
+    loop.wake();
   });
-  return await runUntilStopped(agent, abandon, options, system, logger);
-}
-
-/** Returns whether it could listen. */
-async function serveMetrics(host: string, agent: Agent, system: System, logger: Logger): Promise<boolean> {
-  const { answer } = await import("../agent/endpoints.ts");
-  try {
-    const address = system.serveHttp(host, (path) => answer(path, agent, system.clock, system.build.version));
-    logger.info(`Metrics and health at http://${address}/metrics, /healthz and /readyz`);
-    return true;
-  } catch (error) {
-    logger.error(`Cannot serve metrics on ${host}: ${(error as Error).message}: does another agent run?`);
-    return false;
-  } finally {
-    system.revokeNetwork();
-  }
-}
-
-/** A sync that runs is finished, but one that hangs must not hold up a shutdown. */
-async function runUntilStopped(
-  agent: Agent,
-  abandon: AbortController,
-  options: AgentOptions,
-  system: System,
-  logger: Logger,
-): Promise<number> {
-  const { clock, stop } = system;
-  const graceOver = new Promise<boolean>((resolve) => {
-    stop.addEventListener("abort", () => void clock.after(GRACE_MS, () => resolve(false)));
-  });
-  const finished = await Promise.race([agent.run(stop).then(() => true), graceOver]);
-  if (!finished) {
-    logger.warning("Stopped in the middle of a sync that hangs");
-    // Else what waits for a lock, say, would write rules that nobody looks after, or that were just removed.
-    abandon.abort();
-  }
+  const running = loop.run(system.stop);
+  if (options.metricsHost !== undefined) serveMetrics(options.metricsHost, agent, system, logger);
+  await endOf(running, system, logger, abandon);
   if (!options.cleanupOnExit) {
     logger.info("Stopped: the rules stay in place");
     return EXIT.done;
   }
-  const removed = await Promise.all(agent.families.map((family) => family.remove()));
+  return await removeRules(agent, options, system);
+}
+
+/** Listens as soon as the port is free, which is said once where it is not: the rules don't wait for it. */
+function serveMetrics(host: string, agent: Agent, system: System, logger: Logger, hasFailed = false): void {
+  const { clock, build, stop } = system;
+  if (stop.aborted) return;
+  const retry = () =>
+    void clock.after(LISTEN_RETRY_MS, () => serveMetrics(host, agent, system, logger, true));
+  try {
+    const address = system.serveHttp(host, async (path) => {
+      const { answer } = await import("../agent/endpoints.ts");
+      return await answer(path, agent, clock, build.version);
+    });
+    logger.info(`Metrics and health at http://${address}/metrics, /healthz and /readyz`);
+    system.revokeNetwork();
+  } catch (error) {
+    if (!hasFailed) {
+      const why = (error as Error).message;
+      logger.error(`Cannot serve metrics on ${host}: ${why}: does another agent run? This is tried again`);
+    }
+    retry();
+  }
+}
+
+/** A sync that runs is finished, but one that hangs must not hold up a shutdown. */
+async function endOf(
+  running: Promise<void>,
+  { clock, stop }: System,
+  logger: Logger,
+  abandon: AbortController,
+): Promise<void> {
+  const graceOver = new Promise<boolean>((resolve) => {
+    stop.addEventListener("abort", () => void clock.after(GRACE_MS, () => resolve(false)));
+  });
+  if (await Promise.race([running.then(() => true), graceOver])) return;
+  logger.warning("Stopped in the middle of a sync that hangs");
+  // Else what waits for a lock, say, would write rules that nobody looks after, or that are just removed.
+  abandon.abort();
+}
+
+/** A removal waits for what its family still runs, and runs no command that was abandoned. */
+async function removeRules(
+  { families }: Agent,
+  { chainName }: AgentOptions,
+  { runner }: System,
+): Promise<number> {
+  const removed = await Promise.all(families.map(async (family) => {
+    const { backend } = family;
+    if (backend === undefined) return true;
+    return await family.remove(await createBackend(backend.name, family.family, chainName, runner));
+  }));
   return removed.every(Boolean) ? EXIT.done : EXIT.failed;
 }

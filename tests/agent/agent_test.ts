@@ -1,22 +1,12 @@
-import { assertEquals } from "@std/assert";
-import { Agent } from "../../lib/agent/agent.ts";
-import { FakeBackend, FakeClock, FakeConfigSource, FakeLogger } from "../fakes/agent.ts";
+import { assert, assertEquals } from "@std/assert";
+import { BackendError } from "../../lib/backends/backend.ts";
+import { CommandError, CommandKilledError } from "../../lib/ports.ts";
+import { FakeBackend, FakeHost } from "../fakes/agent.ts";
 
-/** An agent and everything around it. */
 function setUp(text?: string, families: readonly FakeBackend["family"][] = ["IPv4"]) {
-  const source = new FakeConfigSource(text);
-  const backends = families.map((family) => new FakeBackend(family));
-  const clock = new FakeClock();
-  const logger = new FakeLogger();
-  const agent = new Agent({
-    source,
-    backends,
-    clock,
-    logger,
-    configOptions: { enableIpv6: families.includes("IPv6"), allReservedRanges: false },
-    masquerade: { randomFully: true, toPorts: [] },
-  });
-  return { agent, source, backends, backend: backends[0]!, clock, logger };
+  const host = new FakeHost(text, families);
+  const { agent, source, clock, logger } = host;
+  return { host, agent, source, clock, logger, backend: host.backend(), ipv6: host.backend("IPv6") };
 }
 
 const TEN = 'nonMasqueradeCIDRs: ["10.0.0.0/8"]';
@@ -29,32 +19,10 @@ Deno.test("Agent.cycle() installs the rules, says so once, and then leaves them 
   const { agent, backend, logger } = setUp(TEN);
   assertEquals(await agent.cycle(), { configIsGood: true, failures: 0 });
   assertEquals(backend.rules, ["169.254.0.0/16 RETURN", "10.0.0.0/8 RETURN", "* MASQUERADE"]);
-  assertEquals(logger.take(), ["I IPv4: installed 3 rules, with a list"]);
+  assertEquals(logger.take(), ["I IPv4: installed 3 rules, with a list of iptables-nft"]);
   await agent.cycle();
   assertEquals([backend.reads, backend.writes], [2, 1]);
   assertEquals(logger.take(), []);
-});
-
-Deno.test("Agent.cycle() tries once to install before it reads", async (t) => {
-  await t.step("nothing stands", async () => {
-    const { agent, backend, logger } = setUp(TEN);
-    backend.installs = true;
-    await agent.cycle();
-    assertEquals([backend.reads, backend.writes], [1, 1], "it looks whether they stand");
-    assertEquals(logger.take(), ["I IPv4: installed 3 rules, with a list"]);
-    backend.rules = undefined;
-    await agent.cycle();
-    assertEquals([backend.reads, backend.writes], [2, 2]);
-    assertEquals(logger.take(), ["W IPv4: repaired drift: the list differs"]);
-  });
-  await t.step("something stands", async () => {
-    const { agent, backend, logger } = setUp(TEN);
-    backend.installs = true;
-    backend.rules = [];
-    await agent.cycle();
-    assertEquals([backend.reads, backend.writes], [1, 1]);
-    assertEquals(logger.take(), ["I IPv4: updated the rules: the list differs"]);
-  });
 });
 
 Deno.test("Agent.cycle() says at its start that all stands already", async () => {
@@ -62,7 +30,7 @@ Deno.test("Agent.cycle() says at its start that all stands already", async () =>
   backend.rules = ["169.254.0.0/16 RETURN", "10.0.0.0/8 RETURN", "* MASQUERADE"];
   await agent.cycle();
   assertEquals(backend.writes, 0);
-  assertEquals(logger.take(), ["I IPv4: the rules stand as they should, with a list"]);
+  assertEquals(logger.take(), ["I IPv4: the rules are up to date, with a list of iptables-nft"]);
 });
 
 Deno.test("Agent.cycle() tells a new config from drift", async () => {
@@ -137,19 +105,22 @@ Deno.test("Agent.cycle() says a warning once", async () => {
 });
 
 Deno.test("Agent.cycle() syncs a family also when the other fails", async () => {
-  const { agent, backends: [ipv4, ipv6], logger } = setUp(TEN, ["IPv4", "IPv6"]);
-  ipv4!.failure = "no such table";
+  const { agent, backend: ipv4, ipv6, logger } = setUp(TEN, ["IPv4", "IPv6"]);
+  ipv4.failure = "no such table";
   assertEquals(await agent.cycle(), { configIsGood: true, failures: 1 });
-  assertEquals(ipv6!.rules, ["fe80::/10 RETURN", "* MASQUERADE"]);
-  assertEquals(logger.take().sort(), ["E IPv4: no such table", "I IPv6: installed 2 rules, with a list"]);
+  assertEquals(ipv6.rules, ["fe80::/10 RETURN", "* MASQUERADE"]);
+  assertEquals(logger.take().sort(), [
+    "E IPv4: no such table",
+    "I IPv6: installed 2 rules, with a list of iptables-nft",
+  ]);
   await agent.cycle();
   assertEquals(logger.take(), [], "a failure that stays the same is said once");
-  ipv4!.failure = undefined;
+  ipv4.failure = undefined;
   await agent.cycle();
   assertEquals(logger.take(), [
-    "I The event before this happened 1 more time",
-    "I IPv4: the last failure is over",
-    "I IPv4: installed 3 rules, with a list",
+    "I Previous message repeated 1 time",
+    "I IPv4: recovered from the last failure",
+    "I IPv4: installed 3 rules, with a list of iptables-nft",
   ]);
 });
 
@@ -168,67 +139,190 @@ Deno.test("Agent.cycle() shows config and rules at -v=2 only", async () => {
   assertEquals(logger.take(), []);
 });
 
-Deno.test("Agent.run() waits resyncInterval, and a new interval counts at once", async () => {
-  const { agent, source, clock } = setUp("resyncInterval: 30s");
-  const stop = new AbortController();
-  const running = agent.run(stop.signal);
-  await clock.asleep();
-  source.text = "resyncInterval: 5s";
-  await clock.tick();
-  await clock.asleep();
-  assertEquals(clock.sleeps, [30_000, 5_000]);
-  stop.abort();
-  await running;
+Deno.test("Agent chooses the backend before the first sync, once for all families, and says why", async () => {
+  const { host, agent, logger } = setUp(TEN, ["IPv4", "IPv6"]);
+  host.choice = { backend: "nftables", reason: "iptables-nft is not installed" };
+  await agent.cycle();
+  await agent.cycle();
+  assertEquals(host.choices, 1);
+  assertEquals([...host.backends.values()].filter(({ writes }) => writes > 0).map(({ name }) => name), [
+    "nftables",
+    "nftables",
+  ]);
+  assertEquals(logger.take()[0], "I Backend nftables: iptables-nft is not installed");
 });
 
-Deno.test("Agent.run() retries a failure after 1s, doubling up to the interval, and then rests again", async () => {
-  const { agent, backend, clock } = setUp("resyncInterval: 10s");
+Deno.test("Agent fails, and looks again, where no backend works", async () => {
+  const { host, agent, backend, logger } = setUp(TEN);
+  host.choice = new BackendError("No backend works here");
+  for (let time = 0; time < 2; time++) {
+    assertEquals(await agent.cycle(), { configIsGood: true, failures: 1 });
+  }
+  assertEquals(logger.take(), ["E IPv4: No backend works here"]);
+  host.choice = { backend: "iptables-nft", reason: "" };
+  assertEquals(await agent.cycle(), { configIsGood: true, failures: 0 });
+  assertEquals([host.choices, backend.writes], [3, 1]);
+});
+
+Deno.test("Agent chooses again after failures in a row of all families, and leaves a choice that can't be made", async (t) => {
+  const fail = async (host: FakeHost, times: number) => {
+    for (let time = 0; time < times; time++) await host.agent.cycle();
+  };
+  await t.step("another backend", async () => {
+    const { host, backend, logger } = setUp(TEN);
+    backend.failure = "it crashed";
+    await fail(host, 3);
+    assertEquals(host.choices, 1);
+    host.choice = { backend: "nftables", reason: "iptables-nft cannot work" };
+    await fail(host, 1);
+    assertEquals([host.choices, host.backend("IPv4", "nftables").writes], [2, 1]);
+    assertEquals(logger.take().slice(-4), [
+      "I Backend nftables: iptables-nft cannot work",
+      "I Previous message repeated 2 times",
+      "I IPv4: recovered from the last failure",
+      "I IPv4: installed 3 rules, with a list of nftables",
+    ]);
+  });
+  await t.step("the same one", async () => {
+    const { host, backend } = setUp(TEN);
+    backend.failure = "busy";
+    await fail(host, 8);
+    assertEquals([host.choices, host.backends.size], [3, 2]);
+  });
+  await t.step("none, while one is in use", async () => {
+    const { host, backend, logger } = setUp(TEN);
+    backend.failure = "busy";
+    host.choice = { backend: "iptables-nft", reason: "" };
+    await fail(host, 1);
+    host.choice = new CommandError("No backend works here");
+    await fail(host, 4);
+    assertEquals(logger.take(), ["E IPv4: busy"]);
+  });
+  await t.step("not while one family works", async () => {
+    const { host, ipv6 } = setUp(TEN, ["IPv4", "IPv6"]);
+    ipv6.failure = "no ip6 nat table";
+    await fail(host, 8);
+    assertEquals(host.choices, 1);
+  });
+});
+
+Deno.test("Agent removes stale rules once the new ones are in force, and tries again where it can't", async () => {
+  const { host, agent, logger, backend } = setUp(TEN);
+  const stale = new FakeBackend("IPv4", "iptables-legacy");
+  stale.rules = ["old RETURN"];
+  const plan = (await stale.removal())!;
+  host.stale = [{
+    place: { backend: stale.name, family: "IPv4" },
+    rules: [{ name: "OLD", plan, usedBy: [] }],
+  }];
+  stale.failure = "busy";
+  assertEquals(await agent.cycle(), { configIsGood: true, failures: 1 });
+  await agent.cycle();
+  const left = "W IPv4: stale rules of iptables-legacy are still in force and can't be removed: busy";
+  assertEquals(logger.take().slice(1), [left]);
+  stale.failure = undefined;
+  assertEquals((await agent.cycle()).failures, 0);
+  assertEquals([stale.rules, backend.rules?.length], [undefined, 3]);
+  assertEquals(logger.take(), [
+    "I IPv4: removed stale rules of iptables-legacy: those of a list of iptables-nft are in force",
+  ]);
+  await agent.cycle();
+  assertEquals(host.staleLooks, 3, "it looks no more");
+});
+
+Deno.test("Agent looks five times for stale rules that can't be read, and never before its own are in force", async () => {
+  const { host, agent, backend, logger } = setUp(TEN);
+  logger.verbosity = 2;
+  const place = { backend: "nftables", family: "IPv4" } as const;
+  host.stale = [{ place, error: new BackendError("nft crashed") }, { place, missing: true }];
   backend.failure = "busy";
-  const stop = new AbortController();
-  const running = agent.run(stop.signal);
-  for (let time = 0; time < 6; time++) await clock.tick();
+  await agent.cycle();
+  assertEquals(host.staleLooks, 0);
   backend.failure = undefined;
-  await clock.tick();
-  await clock.asleep();
-  assertEquals(clock.sleeps, [1_000, 2_000, 4_000, 8_000, 10_000, 10_000, 10_000, 10_000]);
-  stop.abort();
-  await running;
+  for (let time = 0; time < 7; time++) assertEquals((await agent.cycle()).failures, 0);
+  assertEquals(host.staleLooks, 5);
+  assertEquals(
+    logger.take().filter((line) => line === "I IPv4: cannot look for rules of nftables: nft crashed").length,
+    5,
+  );
 });
 
-Deno.test("Agent.run() retries a bad config at its start in the same way", async () => {
-  const { agent, clock } = setUp(BAD);
-  const stop = new AbortController();
-  const running = agent.run(stop.signal);
-  for (let time = 0; time < 8; time++) await clock.tick();
-  await clock.asleep();
-  assertEquals(clock.sleeps.slice(-3), [60_000, 60_000, 60_000]);
-  stop.abort();
-  await running;
+Deno.test("Agent.cycle() takes a family that the host lacks for a warning's worth, not for a failure", async () => {
+  const { agent, ipv6, logger } = setUp(TEN, ["IPv4", "IPv6"]);
+  ipv6.failure = new BackendError("this host has no IPv6", { lacksFamily: true });
+  assertEquals(await agent.cycle(), { configIsGood: true, failures: 0 });
+  assert(logger.take().includes("E IPv6: this host has no IPv6"));
 });
 
-Deno.test("Agent.wake() makes the next sync happen now", async () => {
+Deno.test("Agent.cycle() is silent about a command that was killed, for the agent stops", async () => {
+  const { agent, backend, logger } = setUp(TEN);
+  backend.failure = new CommandKilledError("nft");
+  assertEquals((await agent.cycle()).failures, 1);
+  assertEquals(logger.take(), []);
+});
+
+Deno.test("Agent.cycle() survives what nobody foresaw in one family", async () => {
+  const { agent, backend, ipv6, logger } = setUp(TEN, ["IPv4", "IPv6"]);
+  backend.failure = new TypeError("no such method");
+  assertEquals((await agent.cycle()).failures, 1);
+  assertEquals(ipv6.writes, 1);
+  assert(logger.take().includes("E IPv4: unexpected error: no such method"));
+});
+
+Deno.test("Family.remove() waits for a sync that runs, and nothing runs beside it", async () => {
+  const { agent, backend, logger } = setUp(TEN);
+  await agent.cycle();
+  logger.take();
+  let goOn = () => {};
+  backend.hang = new Promise((resolve) => goOn = resolve);
+  backend.rules = [];
+  const sync = agent.families[0]!.sync();
+  const removed = agent.families[0]!.remove(backend);
+  const counted = agent.counters();
+  goOn();
+  await Promise.all([sync, counted]);
+  assertEquals([await removed, backend.rules, backend.mostRunning], [true, undefined, 1]);
+  assertEquals(logger.take(), ["W IPv4: repaired drift: the list differs", "I IPv4: removed the rules"]);
+});
+
+Deno.test("Family.remove() says what it could not remove", async () => {
+  const { agent, backend, logger } = setUp(TEN);
+  await agent.cycle();
+  backend.failure = "busy";
+  assertEquals(await agent.families[0]!.remove(backend), false);
+  assertEquals(logger.take().at(-1), "E IPv4: cannot remove the rules: busy");
+});
+
+Deno.test("Agent.counters() reads once for all who ask at a time, and for a second", async () => {
+  const { agent, backend, ipv6, clock } = setUp(TEN, ["IPv4", "IPv6"]);
+  await agent.cycle();
+  const all = await Promise.all(Array.from({ length: 50 }, () => agent.counters()));
+  assertEquals([backend.counts, ipv6.counts, all[49]!.size], [1, 1, 2]);
+  clock.time = 999;
+  await agent.counters();
+  assertEquals(backend.counts, 1);
+  clock.time = 1_000;
+  await agent.counters();
+  assertEquals(backend.counts, 2);
+  ipv6.failure = "no table";
+  clock.time = 2_000;
+  assertEquals([...(await agent.counters()).keys()], ["IPv4"]);
+});
+
+Deno.test("Agent.counters() gives what was read before to those who would wait for long", async () => {
   const { agent, backend, clock } = setUp(TEN);
-  const stop = new AbortController();
-  const running = agent.run(stop.signal);
-  await clock.asleep();
-  agent.wake();
-  await new Promise((resolve) => setTimeout(resolve));
-  await clock.asleep();
-  assertEquals(backend.reads, 2);
-  stop.abort();
-  await running;
-  assertEquals(backend.reads, 2, "stopping does not sync once more");
-});
-
-Deno.test("Agent.run() does not care when the calendar steps back an hour", async () => {
-  const { agent, backend, clock } = setUp("resyncInterval: 30s");
-  const stop = new AbortController();
-  const running = agent.run(stop.signal);
-  await clock.asleep();
-  clock.calendarOffset = -3_600_000;
+  await agent.cycle();
+  const first = await agent.counters();
+  clock.time = 10_000;
+  let goOn = () => {};
+  backend.hang = new Promise((resolve) => goOn = resolve);
+  const late = agent.counters();
   await clock.tick();
-  await clock.asleep();
-  assertEquals([backend.reads, clock.sleeps], [2, [30_000, 30_000]]);
-  stop.abort();
-  await running;
+  assertEquals(await late, first);
+  assertEquals(backend.counts, 2);
+  const same = agent.counters();
+  assertEquals(backend.counts, 2, "one command at a time");
+  goOn();
+  await same;
+  assertEquals(clock.sleepers, 0);
 });

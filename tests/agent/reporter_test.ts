@@ -10,7 +10,7 @@ Deno.test("Reporter says an event once and how often it repeated", () => {
   assertEquals(logger.take(), [
     "E one",
     "E two",
-    "I The event before this happened 2 more times",
+    "I Previous message repeated 2 times",
     "I one",
     "I two",
   ]);

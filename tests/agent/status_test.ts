@@ -1,40 +1,59 @@
 import { assertEquals } from "@std/assert";
-import { DURATION_BUCKETS, FamilyStatus, isHealthy, isReady } from "../../lib/agent/status.ts";
+import {
+  DURATION_BUCKETS,
+  FamilyStatus,
+  type Health,
+  isAlive,
+  readinessProblems,
+} from "../../lib/agent/status.ts";
 
-function succeededAt(monotonicMs: number | undefined): FamilyStatus {
+const NEVER = undefined;
+
+function family(succeededMs: number | undefined, error?: string): FamilyStatus {
   const status = new FamilyStatus("IPv4");
-  if (monotonicMs !== undefined) status.lastSuccess = { monotonicMs, epochMs: 0 };
+  if (succeededMs !== undefined) status.succeed("unchanged", 0, { monotonicMs: succeededMs, epochMs: 0 });
+  if (error !== undefined) status.fail(error, 0, false);
   return status;
 }
 
-Deno.test("isHealthy() is false when a family had no success for three intervals", () => {
-  const cases: [successes: (number | undefined)[], now: number, healthy: boolean][] = [
-    [[undefined], 0, true],
-    [[undefined], 180_000, true],
-    [[undefined], 180_001, false],
-    [[100_000], 280_000, true],
-    [[100_000], 280_001, false],
-    [[100_000, 200_000], 280_001, false],
-    [[200_000, 200_000], 280_001, true],
+function health(parts: Partial<Health>): Health {
+  return { families: [], configIsGood: true, resyncIntervalMs: 60_000, lastAttemptMs: 0, ...parts };
+}
+
+Deno.test("isAlive() is false when no attempt ended for three intervals, a minute at least", () => {
+  const cases: [lastAttemptMs: number, resyncIntervalMs: number, nowMs: number, alive: boolean][] = [
+    [0, 60_000, 180_000, true],
+    [0, 60_000, 180_001, false],
+    [100_000, 60_000, 280_000, true],
+    [100_000, 60_000, 280_001, false],
+    [0, 1_000, 60_000, true],
+    [0, 1_000, 60_001, false],
   ];
-  for (const [successes, now, healthy] of cases) {
-    assertEquals(
-      isHealthy(successes.map(succeededAt), now, 0, 60_000),
-      healthy,
-      JSON.stringify([successes, now]),
-    );
+  for (const [lastAttemptMs, resyncIntervalMs, now, alive] of cases) {
+    assertEquals(isAlive(health({ lastAttemptMs, resyncIntervalMs }), now), alive, String(now));
   }
 });
 
-Deno.test("isReady() needs rules of every family and a good config", () => {
-  assertEquals(isReady([succeededAt(1), succeededAt(1)], true), true);
-  assertEquals(isReady([succeededAt(1), succeededAt(undefined)], true), false);
-  assertEquals(isReady([succeededAt(1)], false), false);
+Deno.test("readinessProblems() names everything that is missing", () => {
+  const problems = (parts: Partial<Health>, nowMs = 0) => readinessProblems(health(parts), nowMs);
+  assertEquals(problems({ families: [family(1), family(1)] }), []);
+  assertEquals(problems({ families: [family(1)], configIsGood: false }), ["the config is bad"]);
+  assertEquals(problems({ families: [family(1), family(NEVER)], configIsGood: false }), [
+    "the config is bad",
+    "IPv4: the rules are not known to be in force: not synced yet",
+  ]);
+  assertEquals(problems({ families: [family(NEVER, "no table")] }), [
+    "IPv4: the rules are not known to be in force: no table",
+  ]);
+  assertEquals(problems({ families: [family(0, "busy")] }, 180_000), []);
+  assertEquals(problems({ families: [family(0, "busy")] }, 180_001).length, 1);
 });
 
-Deno.test("FamilyStatus.count() fills the cumulative buckets of the histogram", () => {
+Deno.test("FamilyStatus fills the cumulative buckets of the histogram", () => {
   const status = new FamilyStatus("IPv4");
-  for (const milliseconds of [4, 5, 6, 60_000]) status.count("unchanged", milliseconds);
+  for (const milliseconds of [4, 5, 6, 60_000]) {
+    status.succeed("unchanged", milliseconds, { monotonicMs: 0, epochMs: 0 });
+  }
   assertEquals(status.syncs, { unchanged: 4, applied: 0, failed: 0 });
   assertEquals(status.durationCounts.slice(0, 2), [2, 3]);
   assertEquals(status.durationCounts.at(-1), 3);

@@ -376,18 +376,16 @@ Deno.test("every command that reads a bad config shows its errors and exits with
 /** Plays back what a command does. */
 type Reply = NonNullable<Machine["reply"]>;
 
-/** A kernel that has what `-S` lists, in one family. */
+/** A kernel that has what `-S` lists, in each family and variant. */
 function kernel(listing: string): Reply {
-  return ({ name, args, input }) =>
-    name === "nft"
-      ? { code: 1, stderr: "Error: No such file or directory\n" }
-      : name.endsWith("-save")
-      ? { code: 1 }
-      : args.includes("--version")
-      ? { stdout: "iptables-restore v1.8.9 (nf_tables)\n" }
-      : input!.includes("-S")
-      ? { stdout: `-P POSTROUTING ACCEPT\n${listing}` }
-      : {};
+  const saved = listing.replace(/^-N (\S+)$/gm, ":$1 - [0:0]");
+  return ({ name, input }) => {
+    if (name === "nft") return { code: 1, stderr: "Error: No such file or directory\n" };
+    if (name.endsWith("-save")) return { stdout: `*nat\n:POSTROUTING ACCEPT [0:0]\n${saved}COMMIT\n` };
+    if (!input!.includes("-S")) return {};
+    const isAbsent = input!.includes("-S IP-MASQ-AGENT") && !listing.includes("-N IP-MASQ-AGENT");
+    return { code: isAbsent ? 1 : 0, stdout: `-P POSTROUTING ACCEPT\n${listing}` };
+  };
 }
 
 Deno.test("diff only reads, in colour where a terminal shows it", async () => {
@@ -404,7 +402,7 @@ Deno.test("diff only reads, in colour where a terminal shows it", async () => {
     );
     assertEquals(out.includes("\x1b["), useColor);
     const bold = useColor ? "\x1b[1m" : "";
-    assertEquals(out.startsWith(`${bold}--- IPv4: kernel (iptables-restore v1.8.9 (nf_tables))`), true, out);
+    assertEquals(out.startsWith(`${bold}--- IPv4: kernel (iptables-restore)`), true, out);
   }
 });
 
@@ -441,19 +439,19 @@ Deno.test("cleanup skips what is not installed, and goes on behind what fails", 
     await runOn({ reply: () => missing }, "cleanup").then(({ code, out, error }) => [code, out, error]),
     [
       0,
-      "Nothing to remove: no iptables is installed, or the kernel has no nat table\n",
+      "Nothing to remove: neither iptables nor nft is installed\n",
       "",
     ],
   );
   const half: Reply = (command) =>
-    command.name === "iptables-nft-restore"
+    command.name === "iptables-nft-save"
       ? { code: 3, stderr: "Permission denied (you must be root)" }
       : command.name.includes("legacy")
       ? missing
       : kernel("-N IP-MASQ-AGENT\n")(command);
   const { code, out, error } = await runOn({ reply: half }, "cleanup");
   assertEquals([code, out], [1, "iptables-nft IPv6: removed chain IP-MASQ-AGENT (0 rules)\n"]);
-  assertMatch(error, /^ip-masq-agent: iptables-nft IPv4: iptables-nft-restore cannot read the rules/);
+  assertMatch(error, /^ip-masq-agent: iptables-nft IPv4: iptables-nft-save cannot read the rules/);
 });
 
 Deno.test("cleanup uses the plain iptables where neither variant has its own name, and only there", async () => {
@@ -502,7 +500,10 @@ Deno.test("cleanup --dry-run writes nothing", async () => {
     out.split("\n")[0],
     "iptables-nft IPv4: would remove chain IP-MASQ-AGENT (1 rule) and 1 jump to it",
   );
-  assertEquals(commands.filter(({ input }) => /-[ADFXN] /.test(input ?? "")), []);
+  assertEquals(
+    commands.filter(({ input }) => /-[ADFXN] /.test(input ?? "") && input!.includes("COMMIT")),
+    [],
+  );
 });
 
 Deno.test("cleanup leaves a chain alone that others lead to, and names their rule", async () => {
@@ -514,5 +515,23 @@ Deno.test("cleanup leaves a chain alone that others lead to, and names their rul
     "ip-masq-agent: iptables-nft IPv4: chain IP-MASQ-AGENT is in use, and nothing of it was removed: " +
       "first remove -A FOREIGN -d 10.0.0.0/8 -j IP-MASQ-AGENT",
   );
-  assertEquals(commands.filter(({ input }) => /-[ADFXN] /.test(input ?? "")), []);
+  assertEquals(
+    commands.filter(({ input }) => /-[ADFXN] /.test(input ?? "") && input!.includes("COMMIT")),
+    [],
+  );
+});
+
+Deno.test("cleanup --masq-chain removes that chain and nothing else of ours", async () => {
+  const rule = '-A OTHER -m comment --comment "ip-masq-agent: local traffic" -j RETURN\n';
+  const jump =
+    '-A POSTROUTING -m comment --comment "ip-masq-agent: ensure nat POSTROUTING directs all non-LOCAL ' +
+    'destination traffic to our custom OTHER chain" -j OTHER\n';
+  const listing = `-N MINE\n-N OTHER\n${jump}-A POSTROUTING -j MINE\n-A MINE -j RETURN\n${rule}`;
+  const { code, out, commands } = await runOn({ reply: kernel(listing) }, "cleanup", "--masq-chain=MINE");
+  assertEquals(code, 0);
+  assertEquals(out.split("\n")[0], "iptables-nft IPv4: removed chain MINE (1 rule) and 1 jump to it");
+  assertEquals(commands.filter(({ input, name }) => name === "nft" || input?.includes("OTHER")), []);
+  const all = await runOn({ reply: kernel(listing) }, "cleanup");
+  assertEquals(all.out.split("\n")[0], "iptables-nft IPv4: removed chain OTHER (1 rule) and 1 jump to it");
+  assertEquals(all.out.includes("MINE"), false);
 });

@@ -7,6 +7,7 @@ import {
   formatCountersText,
   formatInstallText,
   formatReadText,
+  formatReferencesText,
   formatWriteText,
 } from "../../lib/backends/iptables/restore_text.ts";
 import { expandRuleset } from "../../lib/backends/iptables/chain_rule.ts";
@@ -17,8 +18,14 @@ import { RULESET_NAMES, type RulesetName, rulesetOf } from "./rulesets.ts";
 /** The chain of all recordings. */
 export const CHAIN = parseChainName("IP-MASQ-AGENT");
 
-/** What iptables-restore is to do when its answer is recorded. */
-export type IptablesRequest = "read" | "count" | "install" | "write a bad rule";
+/** What iptables-restore is to do when its answer is recorded; `save` is iptables-save. */
+export type IptablesRequest =
+  | "read"
+  | "references"
+  | "count"
+  | "install"
+  | "write a bad rule"
+  | "save";
 
 /** One situation. */
 export interface IptablesCase {
@@ -37,11 +44,11 @@ export interface IptablesCase {
   readonly request: IptablesRequest;
 }
 
-/** A table nat that says more than iptables can. */
-function nativeRule(family: string, header: string): string {
+/** A chain of the table nat that says more than iptables can. */
+function nativeRule(family: string, header: string, chain = "POSTROUTING"): string {
   return `table ${family} nat {
-  chain POSTROUTING {
-    type nat hook postrouting priority srcnat; policy accept;
+  chain ${chain} {
+    ${chain === "POSTROUTING" ? "type nat hook postrouting priority srcnat; policy accept;" : ""}
     ${header} daddr . meta l4proto { ${family === "ip" ? "192.0.2.1" : "2001:db8::1"} . tcp } masquerade
   }
 }
@@ -49,6 +56,14 @@ function nativeRule(family: string, header: string): string {
 }
 
 const RIGHT = "-m addrtype ! --dst-type LOCAL";
+
+/** What an agent with another `--masq-chain` left. */
+const STALE = [
+  "-N OLD",
+  '-A OLD -m comment --comment "ip-masq-agent: local traffic is not subject to MASQUERADE" -j RETURN',
+  '-I POSTROUTING 1 -m comment --comment "ip-masq-agent: ensure nat POSTROUTING directs all non-LOCAL destination ' +
+  `traffic to our custom OLD chain" ${RIGHT} -j OLD`,
+];
 
 /** By name. */
 export const IPTABLES_CASES: Readonly<Record<string, IptablesCase>> = {
@@ -98,6 +113,18 @@ export const IPTABLES_CASES: Readonly<Record<string, IptablesCase>> = {
     native: { IPv4: nativeRule("ip", "ip"), IPv6: nativeRule("ip6", "ip6") },
     request: "read",
   },
+  "a native chain of our name": {
+    native: { IPv4: nativeRule("ip", "ip", CHAIN), IPv6: nativeRule("ip6", "ip6", CHAIN) },
+    request: "read",
+  },
+  "a jump of an earlier chain": { ruleset: "default", others: STALE, request: "read" },
+  "references": { ruleset: "default", others: ["-N OTHER", `-A OTHER -j ${CHAIN}`], request: "references" },
+  "save": { ruleset: "default", others: STALE, request: "save" },
+  "save nothing": { request: "save" },
+  "save a native chain of our name": {
+    native: { IPv4: nativeRule("ip", "ip", CHAIN), IPv6: nativeRule("ip6", "ip6", CHAIN) },
+    request: "save",
+  },
   "counters": {
     ruleset: "default",
     others: [
@@ -118,18 +145,22 @@ export const IPTABLES_CASES: Readonly<Record<string, IptablesCase>> = {
 
 /** The text with which our rules are written where nothing stands. */
 export function installText(ruleset: RulesetName, family: IpFamily): string {
-  return formatInstallText(CHAIN, expandRuleset(rulesetOf(ruleset, family), { randomFully: true }));
+  return formatInstallText(CHAIN, expandRuleset(rulesetOf(ruleset, family)));
 }
 
 /** The text of a request. */
 export function requestText(request: IptablesRequest, family: IpFamily): string {
   const write = () => {
-    const chain = expandRuleset(rulesetOf("default", family), { randomFully: true });
-    return formatWriteText(CHAIN, { chain, removeJumps: [], addJump: false });
+    const chain = expandRuleset(rulesetOf("default", family));
+    return formatWriteText(CHAIN, { chain, removeJumps: [], insertJump: undefined, removeChains: [] });
   };
   switch (request) {
     case "read":
       return formatReadText(CHAIN);
+    case "references":
+      return formatReferencesText(CHAIN);
+    case "save":
+      return "";
     case "count":
       return formatCountersText(CHAIN);
     case "install":

@@ -12,7 +12,7 @@ Deno.test("--once installs the rules, says so on standard error, and exits 0", a
   assertEquals([code, stdout], [0, ""]);
   assertMatch(
     stderr,
-    /^I\d{4} \d\d:\d\d:\d\d\.\d{6} IPv4: installed 3 rules, with iptables-restore v\S+ \(nf_tables\)\n$/,
+    /^I\d{4} \d\d:\d\d:\d\d\.\d{6} IPv4: installed 3 rules, with iptables-restore\n$/,
   );
   assertEquals((await sandbox.sh("iptables -t nat -S IP-MASQ-AGENT")).trimEnd().split("\n").length, 4);
 });
@@ -115,5 +115,5 @@ rm -f /usr/sbin/nft /usr/sbin/ip6tables* /usr/sbin/*nft*
 `);
   const { code, stderr } = await sandbox.agent("--once", "--backend=iptables", "--skip_headers");
   assertEquals(code, 0);
-  assertMatch(stderr, /^IPv4: installed 5 rules, with \S+ v\S+ \(legacy\)\n$/);
+  assertMatch(stderr, /^IPv4: installed 5 rules, with iptables-restore\n$/);
 });

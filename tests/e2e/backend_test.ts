@@ -190,7 +190,7 @@ END
       active = backends[round % backends.length]!;
       const log = await once(sandbox, `--backend=${active}`);
       assertMatch(log, /^IPv4: installed 5 rules/m);
-      assertMatch(log, /^IPv4: removed what \S+ had/m);
+      assertMatch(log, /^IPv4: removed stale rules of \S+/m);
     }
   } finally {
     sender.kill("SIGTERM");

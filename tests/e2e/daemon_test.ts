@@ -24,7 +24,7 @@ Deno.test("the daemon follows its config at every interval, heals drift, and is 
   const from = daemon.lines.length;
   await sandbox.sh("iptables -t nat -F IP-MASQ-AGENT");
   // Where the sync before this one repaired the same, it is told as a repetition once all is quiet.
-  await daemon.line(/^IPv4: repaired drift|^The event before this happened 1 more time/, { from });
+  await daemon.line(/^IPv4: repaired drift|^Previous message repeated 1 time/, { from });
   assert((await chain(sandbox)).includes("-d 11.0.0.0/8"));
 
   const said = daemon.lines.length;

@@ -11,7 +11,7 @@ function flagList(name: string): string[] | undefined {
   return FLAGS.find((flag) => flag.startsWith(`--${name}=`))?.split("=")[1]?.split(",");
 }
 
-Deno.test("tools/permissions grants two folders, nine commands and one port, and nothing else", () => {
+Deno.test("tools/permissions grants two folders, thirteen commands and one port, and nothing else", () => {
   const names = FLAGS.map((flag) => flag.split("=")[0]!);
   assertEquals(names.sort(), [
     "--allow-net",
@@ -30,11 +30,15 @@ Deno.test("tools/permissions grants two folders, nine commands and one port, and
     "ip6tables-legacy-restore",
     "ip6tables-legacy-save",
     "ip6tables-nft-restore",
+    "ip6tables-nft-save",
     "ip6tables-restore",
+    "ip6tables-save",
     "iptables-legacy-restore",
     "iptables-legacy-save",
     "iptables-nft-restore",
+    "iptables-nft-save",
     "iptables-restore",
+    "iptables-save",
     "nft",
   ]);
 });

@@ -51,7 +51,7 @@ Deno.test("a sync that hangs does not hold up the end", async () => {
   await sandbox.write("/run/hang", "#!/bin/sh\ntrap '' TERM\nexec sleep 20\n");
   await sandbox.sh("chmod +x /run/hang; ln -sfn /run/hang /etc/alternatives/iptables-restore");
   daemon.kill("SIGHUP");
-  await daemon.line(/^Asked to sync now/);
+  await daemon.line(/^SIGHUP: syncing now/);
   const start = performance.now();
   daemon.kill("SIGTERM");
   assertEquals(await daemon.status(), 0);

@@ -3,15 +3,21 @@
  *
  * @module
  */
+import { Agent } from "../../lib/agent/agent.ts";
+import { Loop } from "../../lib/agent/loop.ts";
 import {
+  applyPlan,
   type Backend,
   BackendError,
-  type SyncPlan,
+  type Plan,
+  type SyncResult,
   type VerdictCounters,
 } from "../../lib/backends/backend.ts";
+import type { BackendDecision } from "../../lib/backends/choose.ts";
+import type { Found } from "../../lib/backends/stale.ts";
 import type { IpFamily } from "../../lib/config/ip_address.ts";
 import type { Ruleset } from "../../lib/rules/ruleset.ts";
-import type { Clock, ConfigReading, ConfigSource, Logger } from "../../lib/ports.ts";
+import type { Clock, ConfigReading, ConfigSource, ConfigWatcher, Logger } from "../../lib/ports.ts";
 
 /** A clock that stands still until the test lets the next sleeper go. */
 export class FakeClock implements Clock {
@@ -112,70 +118,137 @@ export class FakeConfigSource implements ConfigSource {
 
 /** A kernel of one family that is a list of rules in short, such as `10.0.0.0/8 RETURN`. */
 export class FakeBackend implements Backend {
+  readonly name: Backend["name"];
   readonly family: IpFamily;
-  /** What stands; undefined before the first sync. The test may change it. */
+  /** What the kernel has; undefined before the first sync. The test may change it. */
   rules: readonly string[] | undefined;
-  /** The message of the failure that the next calls have. */
-  failure: string | undefined;
-  /** Whether it can install without reading. */
-  installs = false;
-  /** How often it was read and written. */
+  /** The failure that the next calls have, or its message. */
+  failure: string | Error | undefined;
+  /** What a call waits for before it does anything. */
+  hang: Promise<void> | undefined;
+  /** How often it was read and written, and its counters asked for. */
   reads = 0;
   writes = 0;
+  counts = 0;
+  /** How many calls are under way, and the most that ever were. */
+  running = 0;
+  mostRunning = 0;
 
-  constructor(family: IpFamily = "IPv4") {
+  constructor(family: IpFamily = "IPv4", name: Backend["name"] = "iptables-nft") {
     this.family = family;
+    this.name = name;
   }
 
   describe(): string {
-    return "a list";
+    return `a list of ${this.name}`;
   }
 
-  async install(ruleset: Ruleset): Promise<string | undefined> {
-    if (!this.installs || this.rules !== undefined) return undefined;
-    const plan = await this.plan(ruleset);
-    this.reads--;
-    await this.apply(plan);
-    return plan.transaction;
+  sync(ruleset: Ruleset): Promise<SyncResult> {
+    return this.#call(async () => await applyPlan(await this.plan(ruleset)));
   }
 
-  plan({ rules }: Ruleset): Promise<SyncPlan> {
+  plan({ rules }: Ruleset): Promise<Plan> {
     this.reads++;
-    if (this.failure !== undefined) return Promise.reject(new BackendError(this.failure));
-    const wanted = rules.map(({ match, target }) => `${match.destination?.text ?? "*"} ${target}`);
-    const same = this.rules?.join() === wanted.join();
+    const desired = rules.map(({ match, target }) => `${match.destination?.text ?? "*"} ${target}`);
+    const same = this.rules?.join() === desired.join();
     return Promise.resolve({
       family: this.family,
       drift: same ? [] : [{ kind: "chain-differs", detail: "the list differs" }],
-      fresh: this.rules === undefined,
-      transaction: same ? "" : wanted.join("\n"),
-      standing: this.rules ?? [],
-      wanted,
+      isFresh: this.rules === undefined,
+      text: same ? "" : desired.join("\n"),
+      actual: this.rules ?? [],
+      desired,
+      apply: () => {
+        this.writes++;
+        this.rules = desired;
+        return Promise.resolve();
+      },
     });
   }
 
-  apply({ wanted }: SyncPlan): Promise<void> {
-    this.writes++;
-    if (this.failure !== undefined) return Promise.reject(new BackendError(this.failure));
-    this.rules = wanted;
-    return Promise.resolve();
-  }
-
-  readCounters(): Promise<VerdictCounters> {
-    if (this.failure !== undefined) return Promise.reject(new BackendError(this.failure));
-    return Promise.resolve({ RETURN: { packets: 3, bytes: 180 }, MASQUERADE: { packets: 5, bytes: 300 } });
-  }
-
-  planRemoval(): Promise<SyncPlan> {
-    const standing = this.rules ?? [];
-    const fresh = this.rules === undefined;
-    return Promise.resolve({
-      family: this.family,
-      drift: [],
-      fresh,
-      transaction: standing.join("\n"),
-      standing,
-      wanted: [],
+  removal(): Promise<Plan | undefined> {
+    return this.#call(() => {
+      if (this.rules === undefined) return Promise.resolve(undefined);
+      return Promise.resolve({
+        family: this.family,
+        drift: [],
+        isFresh: false,
+        text: "remove",
+        actual: this.rules,
+        desired: [],
+        apply: () => this.#call(() => Promise.resolve(this.rules = undefined)).then(() => {}),
+      });
     });
+  }
+
+  counters(): Promise<VerdictCounters> {
+    this.counts++;
+    return this.#call(() =>
+      Promise.resolve({ RETURN: { packets: 3, bytes: 180 }, MASQUERADE: { packets: 5, bytes: 300 } })
+    );
+  }
+
+  async #call<T>(work: () => Promise<T>): Promise<T> {
+    this.mostRunning = Math.max(this.mostRunning, ++this.running);
+    try {
+      await this.hang;
+      if (this.failure instanceof Error) throw this.failure;
+      if (this.failure !== undefined) throw new BackendError(this.failure);
+      return await work();
+    } finally {
+      this.running--;
+    }
+  }
+}
+
+/** An agent, its loop and everything around them. Backends are made once by name and family. */
+export class FakeHost {
+  readonly source: FakeConfigSource;
+  readonly clock = new FakeClock();
+  readonly logger = new FakeLogger();
+  readonly backends = new Map<string, FakeBackend>();
+  /** What the next choice of a backend gives. */
+  choice: BackendDecision | Error = { backend: "iptables-nft", reason: "" };
+  /** How often a backend was chosen. */
+  choices = 0;
+  /** What is found beside the rules of a backend; undefined for an agent that does not look. */
+  stale: readonly Found[] | undefined;
+  /** How often it was looked for stale rules. */
+  staleLooks = 0;
+  readonly agent: Agent;
+
+  constructor(text?: string, families: readonly IpFamily[] = ["IPv4"]) {
+    this.source = new FakeConfigSource(text);
+    this.agent = new Agent({
+      source: this.source,
+      families,
+      clock: this.clock,
+      logger: this.logger,
+      chooseBackend: () => {
+        this.choices++;
+        return this.choice instanceof Error ? Promise.reject(this.choice) : Promise.resolve(this.choice);
+      },
+      createBackend: (name, family) => Promise.resolve(this.backend(family, name)),
+      findStale: () => {
+        this.staleLooks++;
+        return Promise.resolve(this.stale ?? []);
+      },
+      configOptions: { enableIpv6: families.includes("IPv6"), allReservedRanges: false },
+      masquerade: { randomFully: true, toPorts: [] },
+    });
+  }
+
+  /** The backend of a name and family. */
+  backend(family: IpFamily = "IPv4", name: Backend["name"] = "iptables-nft"): FakeBackend {
+    const key = `${name} ${family}`;
+    const backend = this.backends.get(key) ?? new FakeBackend(family, name);
+    this.backends.set(key, backend);
+    return backend;
+  }
+
+  /** A loop of the agent. */
+  loop(watcher?: ConfigWatcher): Loop {
+    const { agent, clock, logger } = this;
+    return new Loop({ agent, clock, logger, ...(watcher && { watcher }) });
   }
 }

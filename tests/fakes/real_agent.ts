@@ -17,10 +17,13 @@ export function createRealAgent(
   logger: Logger,
   program: IptablesProgram = "iptables",
 ): Agent {
+  const runner = new ChildProcessRunner();
   const chainName = parseChainName("IP-MASQ-AGENT");
   return new Agent({
     source,
-    backends: [new IptablesBackend("IPv4", chainName, new ChildProcessRunner(), program)],
+    families: ["IPv4"],
+    chooseBackend: () => Promise.resolve({ backend: program, reason: "" }),
+    createBackend: (_, family) => Promise.resolve(new IptablesBackend(family, chainName, runner, program)),
     clock: systemClock,
     logger,
     configOptions: { enableIpv6: false, allReservedRanges: false },

@@ -29,7 +29,7 @@ export const FLAGS: readonly (readonly string[])[] = [
 ];
 
 /** What a run says of each family where there was nothing to do. */
-const STANDS = /^IPv[46]: the rules stand as they should/gm;
+const STANDS = /^IPv[46]: the rules are up to date/gm;
 
 /** All of them; disposing of them takes the namespace away. */
 export class Hosts implements AsyncDisposable {

@@ -116,7 +116,7 @@ export class RunningContainer implements AsyncDisposable {
     const process = sandbox.spawn("podman", [...runArgs({ ...options, podman }), ...args]);
     await process.stdin.close();
     const container = new RunningContainer(sandbox, "agent", process);
-    await container.waitForLog(/installed|stand as they should/);
+    await container.waitForLog(/installed|are up to date/);
     return container;
   }
 

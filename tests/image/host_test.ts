@@ -53,7 +53,7 @@ for (const variant of VARIANTS) {
         systemctl reload ip-masq-agent
       `);
       await host.until(`${CHAIN} | grep -- '-d 10.9.0.0/16'`, 5_000);
-      await host.until("journalctl --unit ip-masq-agent | grep 'Asked to sync now'", 5_000);
+      await host.until("journalctl --unit ip-masq-agent | grep 'SIGHUP: syncing now'", 5_000);
     });
 
     await t.step("a crash is followed by a restart", async () => {
@@ -138,7 +138,7 @@ Deno.test("cloud-init: the example is valid, and a machine that boots with it ha
     );
     assertStringIncludes(await host.sh(CHAIN), "-d 192.168.0.0/16");
     assertStringIncludes(
-      await host.until("journalctl --unit ip-masq-agent | grep 'stand as they should'"),
+      await host.until("journalctl --unit ip-masq-agent | grep 'are up to date'"),
       "IPv4",
     );
   });

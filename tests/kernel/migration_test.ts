@@ -88,7 +88,7 @@ for (const variant of VARIANTS) {
     );
   });
 
-  Deno.test(`the rules of CCE's agent stand as they should and keep their counters (${variant})`, async () => {
+  Deno.test(`the rules of CCE's agent are up to date and keep their counters (${variant})`, async () => {
     await using sandbox = await Sandbox.create(variant);
     await using network = await Network.create(sandbox);
     await restore(sandbox, CCE);
@@ -104,7 +104,7 @@ for (const variant of VARIANTS) {
     assertEquals((await sandbox.agent("diff")).code, 0);
     const { code, stderr } = await sandbox.agent("--once");
     assertEquals(code, 0, stderr);
-    assertMatch(stderr, /IPv4: the rules stand as they should/);
+    assertMatch(stderr, /IPv4: the rules are up to date/);
     assertEquals(await sandbox.sh("iptables-save -c -t nat | grep ^'\\['"), before);
     assertEquals(await network.sourceAddresses(DESTINATIONS.private10, DESTINATIONS.public), expected);
   });

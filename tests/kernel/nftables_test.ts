@@ -39,11 +39,11 @@ Deno.test("nftables: every config is found to stand right after it was written, 
   for (const [config, flags] of configs) {
     await sandbox.writeConfig(config);
     const written = await once(sandbox, "--enable-ipv6", ...flags);
-    assertEquals(/rules stand as they should/.test(written), false, written);
+    assertEquals(/rules are up to date/.test(written), false, written);
     const before = await handles(sandbox);
     const checked = await once(sandbox, "--enable-ipv6", ...flags);
     assertEquals(
-      checked.match(/IPv[46]: the rules stand as they should/g)?.length,
+      checked.match(/IPv[46]: the rules are up to date/g)?.length,
       2,
       `${config}: ${checked}`,
     );
@@ -82,7 +82,7 @@ Deno.test("nftables: whatever drifts is healed, and counters survive where they 
       await sandbox.sh(`nft '${script.replace(" T", " ip ip-masq-agent")}'`);
       const log = await once(sandbox, "--enable-ipv6");
       assert(said.test(log), log);
-      assert(log.includes("IPv6: the rules stand as they should"), log);
+      assert(log.includes("IPv6: the rules are up to date"), log);
       assertEquals(await tables(), good);
     });
   }

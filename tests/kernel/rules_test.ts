@@ -89,7 +89,7 @@ masqOutBoundIPv6: false
     "--random-fully=false",
   );
   // The families run side by side: either may be first.
-  assertEquals(again.match(/ IPv[46]: the rules stand as they should/g)?.length, 2, again);
+  assertEquals(again.match(/ IPv[46]: the rules are up to date/g)?.length, 2, again);
   assertEquals(await save(sandbox), before);
 });
 
@@ -101,7 +101,7 @@ forEachVariant("single ports are written as iptables prints them", async (sandbo
     assertEquals(ports.filter((it) => it !== undefined), ["40000", "5", "9-11"]);
   }
   const stderr = await once(sandbox, ...flags);
-  assertEquals(stderr.match(/the rules stand as they should/g)?.length, 2, stderr);
+  assertEquals(stderr.match(/the rules are up to date/g)?.length, 2, stderr);
 });
 
 forEachVariant(
@@ -110,7 +110,7 @@ forEachVariant(
     await sandbox.writeConfig('nonMasqueradeCIDRs: ["0.0.0.0/0", "::/0"]');
     await once(sandbox, "--enable-ipv6");
     const stderr = await once(sandbox, "--enable-ipv6");
-    assertEquals(stderr.match(/the rules stand as they should/g)?.length, 2, stderr);
+    assertEquals(stderr.match(/the rules are up to date/g)?.length, 2, stderr);
   },
 );
 
@@ -181,7 +181,7 @@ forEachVariant("an upgrade from upstream leaves one jump of its two", async (san
   assertEquals(code, 0, stderr);
   assertEquals((await save(sandbox)).filter((line) => line === OLD_JUMP).length, 2);
   await once(sandbox);
-  assertEquals(await save(sandbox), [OLD_JUMP, ...good.slice(1)]);
+  assertEquals(await save(sandbox), good);
   await sandbox.run("iptables-restore", ["--noflush"], { input: `*nat\n${JUMP}\nCOMMIT\n` });
   await once(sandbox);
   assertEquals(await save(sandbox), good);

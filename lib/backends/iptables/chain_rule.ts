@@ -24,15 +24,9 @@ export interface ChainRule {
   readonly target: ChainTarget;
 }
 
-/** What the installed iptables can do. */
-export interface Capabilities {
-  /** MASQUERADE takes `--random-fully`: since iptables 1.6.2. */
-  readonly randomFully: boolean;
-}
-
-/** Spells out a ruleset line by line, as far as the installed iptables can say it. */
-export function expandRuleset({ rules, masquerade }: Ruleset, capabilities: Capabilities): ChainRule[] {
-  const randomFully = masquerade.randomFully && capabilities.randomFully;
+/** Spells out a ruleset line by line. */
+export function expandRuleset({ rules, masquerade }: Ruleset): ChainRule[] {
+  const { randomFully } = masquerade;
   const lines: ChainRule[] = [];
   for (const rule of rules) {
     if (rule.target === "MASQUERADE") {

@@ -1,69 +1,79 @@
-/** What stands against what is wanted: the decision about what to write. */
+/** What the kernel has against what it should have: the decision about what to write. */
 import { plural } from "../../config/printable.ts";
 import type { ChainName } from "../../config/chain_name.ts";
 import type { Drift } from "../backend.ts";
 import { type ChainRule, formatChainRule, sameChainRule } from "./chain_rule.ts";
-import type { Standing, StandingJump, StandingRule } from "./listing.ts";
-import { type Changes, isOurSpelling } from "./restore_text.ts";
+import type { Actual, ActualRule } from "./listing.ts";
+import type { Changes } from "./restore_text.ts";
 
-/** What differs, in words, and the changes that mend it. */
+/** What differs, in words, and the changes that repair it. */
 export interface Comparison {
   readonly drift: readonly Drift[];
   readonly changes: Changes;
 }
 
-/** Compares our chain rule by rule, and looks for exactly one right jump. */
-export function compare(standing: Standing, wanted: readonly ChainRule[], chainName: ChainName): Comparison {
-  const chainDrift = compareChain(standing.chain, wanted, chainName);
-  const kept = keptJump(standing.jumps, chainName);
-  const removeJumps = standing.jumps.filter((jump) => jump !== kept);
+/**
+ * Compares our chain rule by rule, and looks for exactly one right jump. Any other jumps are all removed by their
+ * text, and one is inserted where the first of them was: removing only the later ones would remove the first of two
+ * that are alike, and numbers may have changed by the time of writing. So is one behind a stale jump, whose place it
+ * takes.
+ */
+export function compare(actual: Actual, desired: readonly ChainRule[], chainName: ChainName): Comparison {
+  const { jumps, staleJumps } = actual;
+  const chainDrift = compareChain(actual.chain, desired, chainName);
   const drift = chainDrift === undefined ? [] : [chainDrift];
-  const wrong = removeJumps.filter((jump) => !jump.hasRightCondition).length;
+  const right = jumps.filter((jump) => jump.hasRightCondition);
+  const wrong = jumps.length - right.length;
   if (wrong > 0) {
     drift.push({
       kind: "jump-condition",
       detail: `${plural(wrong, "jump")} to ${chainName} without exactly "! --dst-type LOCAL"`,
     });
   }
-  if (removeJumps.length > wrong) {
+  if (right.length > 1) {
     drift.push({
       kind: "jump-duplicate",
-      detail: `${plural(removeJumps.length - wrong, "superfluous jump")} to ${chainName}`,
+      detail: `${plural(right.length - 1, "superfluous jump")} to ${chainName}`,
     });
   }
-  if (standing.jumps.length === 0) {
+  for (const { target } of staleJumps) {
+    drift.push({ kind: "jump-stale", detail: `a jump to ${target}, the chain of an earlier --masq-chain` });
+  }
+  if (jumps.length === 0) {
     drift.push({ kind: "jump-missing", detail: `no jump from POSTROUTING to ${chainName}` });
   }
+  const isRight = jumps.length === 1 && right.length === 1 &&
+    staleJumps.every(({ number }) => number > right[0]!.number);
+  const removeJumps = isRight ? staleJumps : [...jumps, ...staleJumps];
   return {
     drift,
-    changes: { chain: chainDrift && wanted, removeJumps, addJump: kept === undefined },
+    changes: {
+      chain: chainDrift && desired,
+      removeJumps,
+      insertJump: isRight ? undefined : Math.min(...removeJumps.map(({ number }) => number)),
+      removeChains: [],
+    },
   };
 }
 
-/** The first right jump, or rather the first that is spelled as ours: old releases quoted the comment twice. */
-function keptJump(jumps: readonly StandingJump[], chainName: ChainName): StandingJump | undefined {
-  const right = jumps.filter((jump) => jump.hasRightCondition);
-  return right.find((jump) => isOurSpelling(jump, chainName)) ?? right[0];
-}
-
 function compareChain(
-  standing: readonly StandingRule[] | undefined,
-  wanted: readonly ChainRule[],
+  actual: readonly ActualRule[] | undefined,
+  desired: readonly ChainRule[],
   chainName: ChainName,
 ): Drift | undefined {
-  if (standing === undefined) return { kind: "chain-missing", detail: `no chain ${chainName}` };
+  if (actual === undefined) return { kind: "chain-missing", detail: `no chain ${chainName}` };
   const differs = (detail: string): Drift => ({ kind: "chain-differs", detail });
-  if (standing.length === 0 && wanted.length > 0) return differs(`chain ${chainName} is empty`);
+  if (actual.length === 0 && desired.length > 0) return differs(`chain ${chainName} is empty`);
 
-  const foreign = standing.filter(({ rule }) => rule === undefined).length;
+  const foreign = actual.filter(({ rule }) => rule === undefined).length;
   if (foreign > 0) return differs(`${plural(foreign, "foreign rule")} in chain ${chainName}`);
-  const inPlace = standing.length === wanted.length &&
-    standing.every(({ rule }, index) => sameChainRule(rule!, wanted[index]!));
+  const inPlace = actual.length === desired.length &&
+    actual.every(({ rule }, index) => sameChainRule(rule!, desired[index]!));
   if (inPlace) return undefined;
 
   const left = new Map<string, number>();
-  for (const { rule } of standing) add(left, rule!, 1);
-  for (const rule of wanted) add(left, rule, -1);
+  for (const { rule } of actual) add(left, rule!, 1);
+  for (const rule of desired) add(left, rule, -1);
   const changes = [...left.values()];
   const surplus = changes.reduce((sum, times) => sum + Math.max(0, times), 0);
   const missing = changes.reduce((sum, times) => sum + Math.max(0, -times), 0);
@@ -72,7 +82,10 @@ function compareChain(
     missing > 0 && `${plural(missing, "rule")} missing`,
     surplus > 0 && `${plural(surplus, "rule")} too many`,
   ];
-  return differs(`chain ${chainName} has ${parts.filter(Boolean).join(" and ")}`);
+  return {
+    ...differs(`chain ${chainName} has ${parts.filter(Boolean).join(" and ")}`),
+    counts: { missing, surplus },
+  };
 }
 
 /** Counts a rule, known by its text with the probability as iptables prints it. */

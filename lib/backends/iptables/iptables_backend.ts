@@ -1,64 +1,46 @@
 /** Rules through iptables-restore, of whichever variant (nft or legacy). */
 import type { ChainName } from "../../config/chain_name.ts";
 import type { IpFamily } from "../../config/ip_address.ts";
-import type { Ruleset } from "../../rules/ruleset.ts";
 import type { Command, CommandName, CommandResult, CommandRunner } from "../../ports.ts";
+import type { Ruleset } from "../../rules/ruleset.ts";
 import {
+  applyPlan,
   type Backend,
   BackendError,
-  BackendMissingError,
-  type SyncPlan,
-  toBackendError,
+  type Plan,
+  type SyncResult,
   type VerdictCounters,
 } from "../backend.ts";
-import { type Capabilities, expandRuleset, formatChainRule, quoteWord } from "./chain_rule.ts";
+import { expandRuleset, formatChainRule } from "./chain_rule.ts";
 import { compare } from "./compare.ts";
-import { parseCounters, parseListing, type Standing } from "./listing.ts";
-import { type IptablesProgram, RESTORE_ARGS, RESTORE_COMMANDS, restoreFailure } from "./restore_command.ts";
+import { type Actual, findOurs, hasOurRules, parseCounters, parseListing, toChainName } from "./listing.ts";
+import { parseNatTable } from "./nat_table.ts";
+import {
+  type IptablesProgram,
+  readNatTable,
+  RESTORE_ARGS,
+  RESTORE_COMMANDS,
+  restoreFailure,
+} from "./restore_command.ts";
 import {
   formatCountersText,
   formatInstallText,
   formatJump,
   formatReadText,
+  formatReferencesText,
   formatRemoveText,
+  formatWords,
   formatWriteText,
 } from "./restore_text.ts";
-import {
-  capabilitiesOf,
-  type IptablesVersion,
-  mentionsLegacyTables,
-  parseIptablesVersion,
-} from "./version.ts";
 
-const SAVE_COMMANDS: Partial<Record<CommandName, CommandName>> = {
-  "iptables-legacy-restore": "iptables-legacy-save",
-  "ip6tables-legacy-restore": "ip6tables-legacy-save",
-};
-
-/** What the installed iptables is. */
-interface Installed {
-  readonly description: string;
-  readonly variant: IptablesVersion["variant"];
-  readonly capabilities: Capabilities;
-}
-
-/** What a program is whose name says it: those named after a variant came with iptables 1.8.0, and need not be asked. */
-function installedByName(program: IptablesProgram, command: CommandName): Installed | undefined {
-  if (program === "iptables") return undefined;
-  const variant = program === "iptables-nft" ? "nft" : "legacy";
-  return { description: command, variant, capabilities: { randomFully: true } };
-}
-
-/** One family's chain and jump in the nat table. Remembers only what the installed iptables is. */
+/** One family's chain and jump in the nat table. */
 export class IptablesBackend implements Backend {
+  readonly name: IptablesProgram;
   readonly family: IpFamily;
   readonly #chainName: ChainName;
   readonly #runner: CommandRunner;
   readonly #command: CommandName;
-  /** What the command's name alone says. */
-  readonly #named: Installed | undefined;
-  #installed: Installed | undefined;
-  #sawLegacyTables = false;
+  #hasSynced = false;
 
   constructor(
     family: IpFamily,
@@ -66,167 +48,164 @@ export class IptablesBackend implements Backend {
     runner: CommandRunner,
     program: IptablesProgram = "iptables",
   ) {
+    this.name = program;
     this.family = family;
     this.#chainName = chainName;
     this.#runner = runner;
     this.#command = RESTORE_COMMANDS[program][family];
-    this.#named = installedByName(program, this.#command);
-    this.#installed = this.#named;
   }
 
   describe(): string {
-    return this.#installed?.description ?? this.#command;
-  }
-
-  /** Which variant the program is, once that is known. */
-  get variant(): IptablesVersion["variant"] | undefined {
-    return this.#installed?.variant;
-  }
-
-  /** Whether the nft variant said, when it read, that the legacy one has tables here: there may be rules in them. */
-  get sawLegacyTables(): boolean {
-    return this.#sawLegacyTables;
-  }
-
-  async install(ruleset: Ruleset): Promise<string | undefined> {
-    this.#installed ??= await this.#probe();
-    const transaction = formatInstallText(
-      this.#chainName,
-      expandRuleset(ruleset, this.#installed.capabilities),
-    );
-    // It does not wait for the lock: where somebody holds it, what follows does.
-    const { code } = await this.#run(["--noflush"], transaction, { ignoreOutput: true });
-    return code === 0 ? transaction : undefined;
-  }
-
-  async plan(ruleset: Ruleset): Promise<SyncPlan> {
-    const [{ capabilities }, standing] = await this.#look();
-    const wanted = expandRuleset(ruleset, capabilities);
-    const { drift, changes } = compare(standing, wanted, this.#chainName);
-    const fresh = standing.chain === undefined && standing.jumps.length === 0;
-    if (drift.length === 0) {
-      return { family: this.family, drift, fresh, transaction: "", standing: [], wanted: [] };
-    }
-    return {
-      family: this.family,
-      drift,
-      fresh,
-      transaction: formatWriteText(this.#chainName, changes),
-      standing: this.#standingLines(standing),
-      wanted: [
-        `-A POSTROUTING ${formatJump(this.#chainName)}`,
-        `-N ${this.#chainName}`,
-        ...wanted.map((rule) => `-A ${this.#chainName} ${formatChainRule(rule)}`),
-      ],
-    };
-  }
-
-  async apply({ transaction }: SyncPlan): Promise<void> {
-    const result = await this.#run(RESTORE_ARGS, transaction);
-    if (result.code !== 0) throw this.#failure("write", result, transaction);
-  }
-
-  async planRemoval(): Promise<SyncPlan> {
-    const standing = await this.#mayStand() ? await this.#read() : { chain: undefined, jumps: [] };
-    const fresh = standing.chain === undefined && standing.jumps.length === 0;
-    return {
-      family: this.family,
-      drift: [],
-      fresh,
-      transaction: fresh ? "" : formatRemoveText(this.#chainName, standing),
-      standing: this.#standingLines(standing),
-      wanted: [],
-    };
-  }
-
-  async readCounters(): Promise<VerdictCounters> {
-    const input = formatCountersText(this.#chainName);
-    const result = await this.#run(RESTORE_ARGS, input);
-    if (result.code !== 0) throw this.#failure("count", result, input);
-    return parseCounters(result.stdout, this.#chainName);
-  }
-
-  #standingLines({ chain, jumps }: Standing): string[] {
-    return [
-      ...jumps.map(({ words }) => `-A POSTROUTING ${words.map(quoteWord).join(" ")}`),
-      ...(chain === undefined ? [] : [`-N ${this.#chainName}`]),
-      ...(chain ?? []).map(({ words }) => `-A ${this.#chainName} ${words.map(quoteWord).join(" ")}`),
-    ];
-  }
-
-  /** The version and the rules, side by side; the version only where it is not known. */
-  async #look(): Promise<[Installed, Standing]> {
-    const [installed, standing] = await Promise.all([this.#installed ?? this.#probe(), this.#read()]);
-    this.#installed = installed;
-    return [installed, standing];
-  }
-
-  async #probe(): Promise<Installed> {
-    const result = await this.#run(["--version"]);
-    if (result.code !== 0) throw this.#failure("ask for the version", result);
-    try {
-      const version = parseIptablesVersion(result.stdout);
-      return {
-        description: result.stdout.trim(),
-        variant: version.variant,
-        capabilities: capabilitiesOf(version),
-      };
-    } catch (error) {
-      throw new BackendError(`${this.#command} --version: ${(error as Error).message}`);
-    }
+    return this.#command;
   }
 
   /**
-   * Whether anything of ours may stand, asked without making a table: to read the nat table of the legacy variant
-   * makes it where it is not, and iptables-legacy-save lists only what is there.
+   * The first sync begins by writing, in a transaction that fails where our chain exists: on a node that starts, the
+   * rules stand after one process instead of three. The reading that follows tells what came of it.
    */
-  async #mayStand(): Promise<boolean> {
-    const save = SAVE_COMMANDS[this.#command];
-    if (save === undefined) return true;
-    try {
-      const { code, stdout } = await this.#runner.run({ name: save, args: [] });
-      return code !== 0 || stdout.includes(`:${this.#chainName} `);
-    } catch (error) {
-      const failure = toBackendError(error);
-      if (failure instanceof BackendMissingError) return true;
-      throw failure;
+  async sync(ruleset: Ruleset): Promise<SyncResult> {
+    const installText = this.#hasSynced ? undefined : await this.#install(ruleset);
+    this.#hasSynced = true;
+    const plan = await this.plan(ruleset);
+    // Agents that install at the same time may append a jump each, which does no harm. To remove one here might
+    // remove them all, for the other agent would do the same.
+    if (installText !== undefined && plan.drift.every(({ kind }) => kind === "jump-duplicate")) {
+      return { outcome: "applied", drift: [], isFresh: true, text: installText };
     }
+    return await applyPlan(plan);
   }
 
-  async #read(): Promise<Standing> {
+  async plan(ruleset: Ruleset): Promise<Plan> {
+    const actual = await this.#read();
+    const desired = expandRuleset(ruleset);
+    const { drift, changes } = compare(actual, desired, this.#chainName);
+    if (drift.length === 0) return this.#toPlan({ text: "" });
+    return this.#toPlan({
+      drift,
+      isFresh: isAbsent(actual),
+      text: formatWriteText(this.#chainName, {
+        ...changes,
+        removeChains: await this.#removableChains(actual),
+      }),
+      actual: this.#describeActual(actual),
+      desired: [
+        `-A POSTROUTING ${formatJump(this.#chainName)}`,
+        `-N ${this.#chainName}`,
+        ...desired.map((rule) => `-A ${this.#chainName} ${formatChainRule(rule)}`),
+      ],
+    });
+  }
+
+  async removal({ onlyThisChain } = { onlyThisChain: false }): Promise<Plan | undefined> {
+    const found = await this.#readExisting();
+    const actual = onlyThisChain ? { ...found, staleJumps: [] } : found;
+    if (isAbsent(actual)) return undefined;
+    const removeChains = await this.#removableChains(actual);
+    return this.#toPlan({
+      text: formatRemoveText({
+        removeJumps: [...actual.jumps, ...actual.staleJumps],
+        removeChains: actual.chain === undefined ? removeChains : [this.#chainName, ...removeChains],
+      }),
+      actual: this.#describeActual(actual),
+    });
+  }
+
+  async counters(): Promise<VerdictCounters> {
+    const input = formatCountersText(this.#chainName);
+    const result = await this.#run({ args: RESTORE_ARGS, input });
+    if (result.code !== 0) throw restoreFailure(this.#command, "count", result, input);
+    return parseCounters(result.stdout, this.#chainName);
+  }
+
+  #toPlan(plan: Pick<Plan, "text"> & Partial<Plan>): Plan {
+    const { family } = this;
+    return {
+      family,
+      drift: [],
+      isFresh: false,
+      actual: [],
+      desired: [],
+      ...plan,
+      apply: async () => {
+        const result = await this.#run({ args: RESTORE_ARGS, input: plan.text });
+        if (result.code !== 0) throw restoreFailure(this.#command, "write", result, plan.text);
+      },
+    };
+  }
+
+  /** Returns the transaction's text; undefined where it failed, for whatever reason. */
+  async #install(ruleset: Ruleset): Promise<string | undefined> {
+    const input = formatInstallText(this.#chainName, expandRuleset(ruleset));
+    // It does not wait for the lock: where somebody holds it, what follows does.
+    const { code } = await this.#run({ args: ["--noflush"], input, ignoreOutput: true });
+    return code === 0 ? input : undefined;
+  }
+
+  #describeActual({ chain, jumps, staleJumps }: Actual): string[] {
+    return [
+      ...[...jumps, ...staleJumps].map(({ words }) => `-A POSTROUTING ${formatWords(words)}`),
+      ...(chain === undefined ? [] : [`-N ${this.#chainName}`]),
+      ...(chain ?? []).map(({ words }) => `-A ${this.#chainName} ${formatWords(words)}`),
+    ];
+  }
+
+  /**
+   * Reads without making a table, as naming one to the legacy variant does. With iptables-nft, whose tables may be too
+   * large to list whole, a chain that can't be listed and that no jump leads to counts as absent: it decides nothing.
+   */
+  async #readExisting(): Promise<Actual> {
+    if (this.name === "iptables-nft") return await this.#read(() => Promise.resolve(true));
+    const table = await readNatTable(this.family, this.#runner, this.name);
+    return findOurs(table ?? new Map(), this.#chainName);
+  }
+
+  async #read(isUnusedChainAbsent = () => this.#isChainAbsent()): Promise<Actual> {
     const input = formatReadText(this.#chainName);
-    const result = await this.#run(RESTORE_ARGS, input);
-    this.#sawLegacyTables = mentionsLegacyTables(result.stderr);
-    // A chain that does not exist ends the command with an error, after it printed POSTROUTING.
-    const listed = /^-P POSTROUTING /m.test(result.stdout);
-    if (!listed && result.code === 0) {
-      throw new BackendError(`${this.#command} listed nothing: is it iptables?`);
-    }
-    if (!listed) throw this.#failure("read", result, input);
-    return parseListing(result.stdout, this.#chainName);
-  }
-
-  async #run(
-    args: readonly string[],
-    input?: string,
-    options: Pick<Command, "ignoreOutput"> = {},
-  ): Promise<CommandResult> {
+    const result = await this.#run({ args: RESTORE_ARGS, input });
+    const failure = restoreFailure(this.#command, "read", result, input);
+    // Only a listing of POSTROUTING in which nothing leads to our chain leaves the question whether there is one.
+    if (result.code > 1 || result.code === 1 && !result.stdout.startsWith("-P POSTROUTING ")) throw failure;
+    let actual: Actual;
     try {
-      return await this.#runner.run({
-        name: this.#command,
-        args,
-        ...(input !== undefined && { input }),
-        ...options,
-      });
+      actual = parseListing(result.stdout, this.#chainName);
     } catch (error) {
-      // Another version may be installed by the time of the next try.
-      this.#installed = this.#named;
-      throw toBackendError(error);
+      throw new BackendError(`${this.#command} printed what can't be read: ${(error as Error).message}`);
     }
+    if (result.code === 1 && (actual.jumps.length > 0 || !await isUnusedChainAbsent())) throw failure;
+    return actual;
   }
 
-  #failure(action: string, result: CommandResult, input?: string): BackendError {
-    this.#installed = this.#named;
-    return restoreFailure(this.#command, action, result, input);
+  /**
+   * Whether our chain does not exist. Versions say that in words which also stand for other failures (1.8.9 calls an
+   * absent chain incompatible), so all chains are listed. That costs as much as the whole table, but a chain is absent
+   * where somebody deleted it, or where a command looks.
+   */
+  async #isChainAbsent(): Promise<boolean> {
+    const table = await readNatTable(this.family, this.#runner, this.name);
+    return !table?.has(this.#chainName);
   }
+
+  /** Chains of an earlier `--masq-chain` that hold only rules of ours, and to which nothing but the stale jumps leads. */
+  async #removableChains({ staleJumps }: Actual): Promise<ChainName[]> {
+    const removable: ChainName[] = [];
+    for (const name of new Set(staleJumps.map(({ target }) => target))) {
+      const chainName = toChainName(name);
+      if (chainName === undefined) continue;
+      const { stdout } = await this.#run({ args: RESTORE_ARGS, input: formatReferencesText(chainName) });
+      const references = Number(/^Chain \S+ \((\d+) references\)$/m.exec(stdout)?.[1]);
+      const jumps = staleJumps.filter(({ target }) => target === name).length;
+      if (references === jumps && hasOurRules(parseNatTable(stdout).get(name) ?? [])) {
+        removable.push(chainName);
+      }
+    }
+    return removable;
+  }
+
+  async #run(command: Omit<Command, "name">): Promise<CommandResult> {
+    return await this.#runner.run({ name: this.#command, ...command });
+  }
+}
+
+function isAbsent({ chain, jumps, staleJumps }: Actual): boolean {
+  return chain === undefined && jumps.length + staleJumps.length === 0;
 }

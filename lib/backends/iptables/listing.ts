@@ -1,46 +1,107 @@
-/** What `iptables -S` prints -> data. The formats are those of iptables-save(8). */
+/** A listing of POSTROUTING and of our chain -> what the kernel has of ours. */
+import { type ChainName, parseChainName } from "../../config/chain_name.ts";
 import { parseCidr } from "../../config/cidr.ts";
-import type { ChainName } from "../../config/chain_name.ts";
 import { parsePortRanges, type PortRange } from "../../config/port_range.ts";
 import type { Target } from "../../rules/ruleset.ts";
 import type { VerdictCounters } from "../backend.ts";
 import { type ChainRule, PORT_PROTOCOLS, type PortProtocol } from "./chain_rule.ts";
+import {
+  commentOf,
+  type NatTable,
+  parseNatTable,
+  splitWords,
+  type TableRule,
+  targetOf,
+} from "./nat_table.ts";
 
-/** A rule of our chain as it stands; `rule` is undefined where it is none that we would write. */
-export interface StandingRule {
+/** A rule of our chain; `rule` is undefined where it is none that we would write. */
+export interface ActualRule {
   readonly words: readonly string[];
   readonly rule: ChainRule | undefined;
 }
 
-/** A rule of POSTROUTING that leads to our chain. */
-export interface StandingJump {
+/** A rule of POSTROUTING that leads to our chain, or that an agent of another `--masq-chain` left. */
+export interface ActualJump {
   /** The words behind `-A POSTROUTING`, without quotes. */
   readonly words: readonly string[];
+  /** Its place in POSTROUTING, from 1. */
+  readonly number: number;
+  /** The chain that it leads to. */
+  readonly target: string;
   /** Whether it takes exactly the packets that it should. */
   readonly hasRightCondition: boolean;
 }
 
 /** What the kernel has of ours, in one family. */
-export interface Standing {
+export interface Actual {
   /** The rules of our chain in order, undefined where there is no such chain. */
-  readonly chain: readonly StandingRule[] | undefined;
-  readonly jumps: readonly StandingJump[];
+  readonly chain: readonly ActualRule[] | undefined;
+  readonly jumps: readonly ActualJump[];
+  /** Jumps with our comment to other chains: those of an earlier `--masq-chain`. */
+  readonly staleJumps: readonly ActualJump[];
 }
 
-/** Reads the listings of POSTROUTING and of our chain, in any order; lines of other chains are passed over. */
-export function parseListing(text: string, chainName: ChainName): Standing {
-  let chain: StandingRule[] | undefined;
-  const jumps: StandingJump[] = [];
-  for (const line of text.split("\n")) {
-    const [command, name, ...words] = splitWords(line);
-    if (command === "-N" && name === chainName) chain ??= [];
-    if (command !== "-A") continue;
-    if (name === chainName) (chain ??= []).push({ words, rule: parseChainRule(words) });
-    else if (name === "POSTROUTING" && leadsTo(words, chainName)) {
-      jumps.push({ words, hasRightCondition: hasJumpCondition(words) });
-    }
+/**
+ * Reads what `-S POSTROUTING` and, where the chain exists, `-S CHAIN` printed.
+ *
+ * @throws {SyntaxError} It is not a whole listing.
+ */
+export function parseListing(text: string, chainName: ChainName): Actual {
+  const isComplete = text.endsWith("\n") && /^-P POSTROUTING /m.test(text);
+  if (!isComplete) throw new SyntaxError("The listing is cut off");
+  return findOurs(parseNatTable(text), chainName);
+}
+
+/** Finds our chain and the jumps in a table. */
+export function findOurs(table: NatTable, chainName: ChainName): Actual {
+  const jumps = (table.get("POSTROUTING") ?? []).map(toJump).filter((jump) => jump !== undefined);
+  return {
+    chain: table.get(chainName)?.map(({ words }) => ({ words, rule: parseChainRule(words) })),
+    jumps: jumps.filter(({ target }) => target === chainName),
+    staleJumps: jumps.filter(({ target, words }) => target !== chainName && hasJumpComment(words)),
+  };
+}
+
+function toJump(rule: TableRule): ActualJump | undefined {
+  const target = targetOf(rule);
+  const { words, number } = rule;
+  if (target === undefined) return undefined;
+  return { words, number, target, hasRightCondition: hasJumpCondition(words) };
+}
+
+/** Releases of upstream wrote the comments with literal quote characters around them, so these stand anywhere. */
+const JUMP_COMMENT =
+  "ip-masq-agent: ensure nat POSTROUTING directs all non-LOCAL destination traffic to our custom ";
+const RULE_COMMENT = /^"?ip-masq-agent: /;
+
+function hasJumpComment(words: readonly string[]): boolean {
+  return commentOf({ words }).includes(JUMP_COMMENT);
+}
+
+/** Whether there are rules and each has one of our comments. */
+export function hasOurRules(rules: readonly TableRule[]): boolean {
+  return rules.length > 0 && rules.every((rule) => RULE_COMMENT.test(commentOf(rule)));
+}
+
+/**
+ * The chains of a whole table that are ours, under whichever name they were made: the one of that name, those that a
+ * jump with our comment leads to, and those in which every rule has one of our comments.
+ */
+export function findOurChains(table: NatTable, chainName: ChainName): ChainName[] {
+  const { chain, jumps, staleJumps } = findOurs(table, chainName);
+  const names = new Set<string>(chain !== undefined || jumps.length > 0 ? [chainName] : []);
+  for (const { target } of staleJumps) names.add(target);
+  for (const [name, rules] of table) if (hasOurRules(rules)) names.add(name);
+  return [...names].flatMap((name) => toChainName(name) ?? []);
+}
+
+/** Undefined for POSTROUTING where it has nothing but our jump, and for names that no agent could have used. */
+export function toChainName(name: string): ChainName | undefined {
+  try {
+    return parseChainName(name);
+  } catch {
+    return undefined;
   }
-  return { chain, jumps };
 }
 
 /** Adds up the counters of a listing with `-c PACKETS BYTES`, by target. */
@@ -55,19 +116,6 @@ export function parseCounters(text: string, chainName: ChainName): VerdictCounte
     counter.bytes += Number(words[at + 2]);
   }
   return counters;
-}
-
-/** Splits a line into words; double quotes group, a backslash takes the next character as it is. */
-export function splitWords(line: string): string[] {
-  const words: string[] = [];
-  for (const [word] of line.matchAll(/"(?:[^"\\]|\\.)*"|[^\s"]+/g)) {
-    words.push(word.startsWith('"') ? word.slice(1, -1).replace(/\\(.)/g, "$1") : word);
-  }
-  return words;
-}
-
-function leadsTo(words: readonly string[], chainName: ChainName): boolean {
-  return words.some((word, index) => (word === "-j" || word === "-g") && words[index + 1] === chainName);
 }
 
 /** Nothing but the one condition, and a jump (not a goto, from which nobody returns); any comment will do. */

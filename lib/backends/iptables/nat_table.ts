@@ -1,12 +1,4 @@
-/**
- * Everything in the nat table, for commands that a person runs. The agent never reads this: it costs as much as the
- * whole table, which on a node may have 100,000 rules.
- */
-import type { IpFamily } from "../../config/ip_address.ts";
-import type { CommandResult, CommandRunner } from "../../ports.ts";
-import { BackendError, BackendMissingError, toBackendError } from "../backend.ts";
-import { splitWords } from "./listing.ts";
-import { type IptablesProgram, RESTORE_ARGS, RESTORE_COMMANDS, restoreFailure } from "./restore_command.ts";
+/** What `iptables -S` and iptables-save print -> the chains of the nat table. The formats are those of iptables-save(8). */
 
 /** One rule of any chain. */
 export interface TableRule {
@@ -15,14 +7,14 @@ export interface TableRule {
   readonly number: number;
   /** The words behind `-A CHAIN`, without quotes. */
   readonly words: readonly string[];
-  /** As `iptables -S` prints it. */
+  /** As the tool prints it. */
   readonly text: string;
 }
 
 /** The chains of the nat table, each with its rules in order. */
 export type NatTable = ReadonlyMap<string, readonly TableRule[]>;
 
-/** Parses what `iptables -t nat -S` prints. */
+/** Parses a listing by `-S` of chains of nat or of all of it. Lines that are no such listing are passed over. */
 export function parseNatTable(text: string): NatTable {
   const chains = new Map<string, TableRule[]>();
   for (const line of text.split("\n")) {
@@ -35,13 +27,22 @@ export function parseNatTable(text: string): NatTable {
   return chains;
 }
 
+/** The part of what iptables-save printed that is the nat table, as `-S` would list it; undefined where there is none. */
+export function natPartOf(saved: string): string | undefined {
+  const part = /^\*nat\n((?:[^*].*\n)*?)COMMIT\n/m.exec(saved)?.[1];
+  return part?.replace(
+    /^:(\S+) (\S+) .*$/gm,
+    (_, chain, policy) => policy === "-" ? `-N ${chain}` : `-P ${chain} ${policy}`,
+  );
+}
+
 /** The target that a rule jumps or goes to; undefined for a rule that only counts. */
-export function targetOf({ words }: TableRule): string | undefined {
+export function targetOf({ words }: Pick<TableRule, "words">): string | undefined {
   return wordBehind(words, "-j") ?? wordBehind(words, "-g");
 }
 
-/** The comment of a rule. */
-export function commentOf({ words }: TableRule): string {
+/** The comment of a rule; empty for none. */
+export function commentOf({ words }: Pick<TableRule, "words">): string {
   return wordBehind(words, "--comment") ?? "";
 }
 
@@ -50,31 +51,11 @@ function wordBehind(words: readonly string[], option: string): string | undefine
   return index === -1 ? undefined : words[index + 1];
 }
 
-const READ_ALL = "*nat\n-S\nCOMMIT\n";
-
-/**
- * Reads the nat table of one family; undefined where the program is not installed, or the kernel has no such table.
- * Changes nothing.
- *
- * @throws {BackendError} The table is there and can't be read.
- */
-export async function readNatTable(
-  family: IpFamily,
-  runner: CommandRunner,
-  program: IptablesProgram = "iptables",
-): Promise<NatTable | undefined> {
-  const name = RESTORE_COMMANDS[program][family];
-  let result: CommandResult;
-  try {
-    result = await runner.run({ name, args: RESTORE_ARGS, input: READ_ALL });
-  } catch (error) {
-    const failure = toBackendError(error);
-    if (failure instanceof BackendMissingError) return undefined;
-    throw failure;
+/** Splits a line into words; double quotes group, a backslash takes the next character as it is. */
+export function splitWords(line: string): string[] {
+  const words: string[] = [];
+  for (const [word] of line.matchAll(/"(?:[^"\\]|\\.)*"|[^\s"]+/g)) {
+    words.push(word.startsWith('"') ? word.slice(1, -1).replace(/\\(.)/g, "$1") : word);
   }
-  const listed = /^-P POSTROUTING /m.test(result.stdout);
-  if (result.code === 0 && listed) return parseNatTable(result.stdout);
-  if (result.code === 0) throw new BackendError(`${name} listed nothing: is it iptables?`);
-  if (/table does not exist|not supported/i.test(result.stderr)) return undefined;
-  throw restoreFailure(name, "read", result, READ_ALL);
+  return words;
 }

@@ -1,8 +1,9 @@
-/** How iptables-restore is called, and what its failures mean. */
+/** How the commands of iptables are called, and what their failures mean. */
 import type { IpFamily } from "../../config/ip_address.ts";
-import type { CommandName, CommandResult } from "../../ports.ts";
 import { printable } from "../../config/printable.ts";
+import type { CommandName, CommandResult, CommandRunner } from "../../ports.ts";
 import { BackendError, describeExit } from "../backend.ts";
+import { natPartOf, type NatTable, parseNatTable } from "./nat_table.ts";
 
 /** Which of the host's iptables to use: the one that has the plain name, or one variant. */
 export type IptablesProgram = "iptables" | "iptables-nft" | "iptables-legacy";
@@ -32,16 +33,21 @@ export function restoreFailure(
   ).join("; ");
   const number = Number(/line:? (\d+)/i.exec(stderr)?.[1]);
   const line = input?.split("\n")[number - 1];
+  const lacksFamily = /address family not supported/i.test(stderr);
   return new BackendError(
     `${command} cannot ${action} the rules: ${describeExit(code)}: ${
       printable(said, MOST_SAID) || "no message"
     }` +
       (line ? `: line ${number} was: ${line}` : "") + hint(code, stderr),
+    { lacksFamily },
   );
 }
 
 /** What to do about the failures that a person can do something about. */
 function hint(code: number, stderr: string): string {
+  if (/address family not supported/i.test(stderr)) {
+    return ": this host has no such address family (IPv6 is switched off in its kernel, or refused by seccomp)";
+  }
   if (/permission denied|operation not permitted|you must be root/i.test(stderr)) {
     return ": run the agent as root, or with the capabilities NET_ADMIN and NET_RAW";
   }
@@ -57,4 +63,38 @@ function hint(code: number, stderr: string): string {
       "capabilities NET_ADMIN and NET_RAW";
   }
   return "";
+}
+
+/** The command that lists the tables which exist, and makes none, as naming a table to iptables-legacy does. */
+const SAVE_COMMANDS: Readonly<Record<IptablesProgram, Readonly<Record<IpFamily, CommandName>>>> = {
+  "iptables": { IPv4: "iptables-save", IPv6: "ip6tables-save" },
+  "iptables-nft": { IPv4: "iptables-nft-save", IPv6: "ip6tables-nft-save" },
+  "iptables-legacy": { IPv4: "iptables-legacy-save", IPv6: "ip6tables-legacy-save" },
+};
+
+/**
+ * Reads everything in the nat table of one family; undefined where there is no such table. Changes nothing. It costs as much as the whole table, which on a node may have 100,000 rules: for commands
+ * that a person runs, and for the legacy variant, whose every command costs that.
+ *
+ * @throws {CommandNotFoundError} The program is not installed.
+ * @throws {CommandError} The table is there and can't be read.
+ */
+export async function readNatTable(
+  family: IpFamily,
+  runner: CommandRunner,
+  program: IptablesProgram,
+): Promise<NatTable | undefined> {
+  const name = SAVE_COMMANDS[program][family];
+  const result = await runner.run({ name, args: program === "iptables-nft" ? ["-t", "nat"] : [] });
+  // To a kernel without x_tables the legacy variant says that it can't open the list of its tables.
+  if (result.code !== 0 && /no such file|does not exist|not supported/i.test(result.stderr)) return undefined;
+  if (result.code !== 0) throw restoreFailure(name, "read", result);
+  if (/table `nat' is incompatible/i.test(result.stdout + result.stderr)) {
+    throw new BackendError(`${name} cannot read the nat table: it has rules that only nft understands`);
+  }
+  if (!/^(?:#.*\n)*$|\nCOMMIT\n(?:#.*\n)*$/.test(result.stdout)) {
+    throw new BackendError(`${name} printed what can't be read: the listing is cut off`);
+  }
+  const part = natPartOf(result.stdout);
+  return part === undefined ? undefined : parseNatTable(part);
 }

@@ -1,7 +1,7 @@
-/** Our table as it stands against what is wanted: the decision about what to write. */
+/** Our table as it stands against what is desired: the decision about what to write. */
 import { plural } from "../../config/printable.ts";
 import type { Drift } from "../backend.ts";
-import { canonicalExpr, type StandingRule, type StandingTable } from "./nft_listing.ts";
+import { type ActualRule, type ActualTable, canonicalExpr } from "./nft_listing.ts";
 import { CHAINS, type NftRule, type NftTable, TABLE_NAME } from "./nft_table.ts";
 import type { TableChange } from "./nft_text.ts";
 import { mergeRanges, rangeOfCidr, rangesMissing } from "./ranges.ts";
@@ -21,35 +21,35 @@ export interface Comparison {
 const BASE_HOOK = "nat postrouting 100 accept";
 
 /** Compares every rule, every element and the hook. Counts of counters don't matter. */
-export function compareTable(standing: StandingTable | undefined, wanted: NftTable): Comparison {
-  if (standing === undefined) {
+export function compareTable(actual: ActualTable | undefined, desired: NftTable): Comparison {
+  if (actual === undefined) {
     const detail = `no table ${TABLE_NAME}`;
     return { drift: [{ kind: "table-missing", detail }], change: { kind: "replace" }, spelling: undefined };
   }
-  if (standing.hasFlags) {
+  if (actual.hasFlags) {
     // There may be no more in the listing: see parseNftListing.
     const detail = `table ${TABLE_NAME} has a flag, such as dormant`;
     return { drift: [{ kind: "table-differs", detail }], change: { kind: "replace" }, spelling: undefined };
   }
-  const foreign = findForeign(standing);
-  const sets = [...compareSets(standing, wanted)];
-  const rules = compareRules(standing.rules, wanted.rules);
-  const counters = standing.counters.size === wanted.counters.length &&
-      wanted.counters.every((name) => standing.counters.has(name))
+  const foreign = findForeign(actual);
+  const sets = [...compareSets(actual, desired)];
+  const rules = compareRules(actual.rules, desired.rules);
+  const counters = actual.counters.size === desired.counters.length &&
+      desired.counters.every((name) => actual.counters.has(name))
     ? []
     : ["the counters are not those of the lists"];
   const drift: Drift[] = [
     ...foreign.map((detail): Drift => ({ kind: "table-differs", detail })),
-    ...sets.map((detail): Drift => ({ kind: "set-differs", detail })),
+    ...sets,
     ...[...rules.details, ...counters].map((detail): Drift => ({ kind: "chain-differs", detail })),
   ];
   return {
     drift,
     change: foreign.length > 0 ? { kind: "replace" } : {
       kind: "update",
-      removeSets: [...standing.sets.keys()],
-      removeCounters: [...standing.counters.keys()].filter((name) =>
-        !wanted.counters.some((it) => it === name)
+      removeSets: [...actual.sets.keys()],
+      removeCounters: [...actual.counters.keys()].filter((name) =>
+        !desired.counters.some((it) => it === name)
       ),
     },
     spelling: drift.length === 1 ? rules.spelling : undefined,
@@ -57,7 +57,7 @@ export function compareTable(standing: StandingTable | undefined, wanted: NftTab
 }
 
 /** What can't be mended by writing rules and sets anew. */
-function findForeign({ chains, others }: StandingTable): string[] {
+function findForeign({ chains, others }: ActualTable): string[] {
   const details: string[] = [];
   const hook = chains.get(CHAINS.base);
   if (hook !== BASE_HOOK) {
@@ -77,44 +77,44 @@ function findForeign({ chains, others }: StandingTable): string[] {
   return details;
 }
 
-function* compareSets(standing: StandingTable, wanted: NftTable): Iterable<string> {
-  for (const { name, elements } of wanted.sets) {
-    const set = standing.sets.get(name);
-    if (set === undefined) {
-      yield `no set ${name}`;
+function* compareSets(actual: ActualTable, desired: NftTable): Iterable<Drift> {
+  const differs = (detail: string): Drift => ({ kind: "set-differs", detail });
+  for (const { name, elements } of desired.sets) {
+    const set = actual.sets.get(name);
+    if (set?.ranges === undefined) {
+      yield differs(set === undefined ? `no set ${name}` : `set ${name} is no plain set of addresses`);
       continue;
     }
-    if (set.ranges === undefined) {
-      yield `set ${name} is no plain set of addresses`;
-      continue;
+    if (set.isDeclaredByType) {
+      yield differs(`set ${name} is declared by type, which makes nft 1.0.6 and older crash`);
     }
-    if (set.isDeclaredByType) yield `set ${name} is declared by type, which makes nft 1.0.6 and older crash`;
     const ranges = mergeRanges(elements.map(rangeOfCidr));
-    const standingRanges = mergeRanges(set.ranges);
-    const missing = rangesMissing(ranges, standingRanges).length;
-    const surplus = rangesMissing(standingRanges, ranges).length;
+    const actualRanges = mergeRanges(set.ranges);
+    const missing = rangesMissing(ranges, actualRanges).length;
+    const surplus = rangesMissing(actualRanges, ranges).length;
     const parts = [
       missing > 0 && `${plural(missing, "range")} missing`,
       surplus > 0 && `${plural(surplus, "range")} too many`,
     ].filter(Boolean);
-    if (parts.length > 0) yield `set ${name} has ${parts.join(" and ")}`;
+    if (parts.length === 0) continue;
+    yield { ...differs(`set ${name} has ${parts.join(" and ")}`), counts: { missing, surplus } };
   }
-  for (const name of standing.sets.keys()) {
-    if (!wanted.sets.some((set) => set.name === name)) yield `a set ${name} too many`;
+  for (const name of actual.sets.keys()) {
+    if (!desired.sets.some((set) => set.name === name)) yield differs(`a set ${name} too many`);
   }
 }
 
 /** A rule stands where its chain has it in its place; the order between chains says nothing. */
 function compareRules(
-  standing: readonly StandingRule[],
-  wanted: readonly NftRule[],
+  actual: readonly ActualRule[],
+  desired: readonly NftRule[],
 ): { details: string[]; spelling: string | undefined } {
   const details: string[] = [];
   const spelling: string[] = [];
   let sameComments = true;
   for (const chain of Object.values(CHAINS)) {
-    const here = standing.filter((rule) => rule.chain === chain);
-    const ours = wanted.filter((rule) => rule.chain === chain);
+    const here = actual.filter((rule) => rule.chain === chain);
+    const ours = desired.filter((rule) => rule.chain === chain);
     const wrong = ours.filter(({ expr, comment }, index) =>
       here[index]?.comment !== comment || here[index]?.expr !== canonicalExpr(expr)
     ).length;

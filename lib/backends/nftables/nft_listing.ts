@@ -5,7 +5,7 @@ import { describeElement, describeRule } from "./nft_text.ts";
 import { type AddressRange, formatRange, lastOfPrefix } from "./ranges.ts";
 
 /** A set as it stands. */
-export interface StandingSet {
+export interface ActualSet {
   /** Its elements as nft prints them; undefined where it is no plain interval set of addresses. */
   readonly ranges: readonly AddressRange[] | undefined;
   /** Whether it is seen to be declared by `type`, as this program once did: older versions of nft crash at it. */
@@ -13,7 +13,7 @@ export interface StandingSet {
 }
 
 /** A rule as it stands. */
-export interface StandingRule {
+export interface ActualRule {
   readonly chain: string;
   readonly comment: string;
   /** Its expressions in the one form of {@linkcode canonicalExpr}. */
@@ -21,42 +21,42 @@ export interface StandingRule {
 }
 
 /** What a counter has counted: the first packet of each connection, as all rules of type nat see. */
-export interface StandingCounter {
+export interface ActualCounter {
   readonly packets: number;
   readonly bytes: number;
 }
 
 /** Our table as it stands. */
-export interface StandingTable {
+export interface ActualTable {
   /** The version of nft, such as `1.0.6`. */
   readonly version: string;
   /** Whether the table has flags, such as `dormant`, which switches it off. nft 1.0.6 prints a wrong name for it. */
   readonly hasFlags: boolean;
-  readonly chains: ReadonlyMap<string, StandingChain>;
-  readonly sets: ReadonlyMap<string, StandingSet>;
-  readonly counters: ReadonlyMap<string, StandingCounter>;
-  readonly rules: readonly StandingRule[];
+  readonly chains: ReadonlyMap<string, ActualChain>;
+  readonly sets: ReadonlyMap<string, ActualSet>;
+  readonly counters: ReadonlyMap<string, ActualCounter>;
+  readonly rules: readonly ActualRule[];
   /** Kinds of other things in the table, such as `map`. */
   readonly others: readonly string[];
 }
 
 /** Where a chain is hooked in, such as `nat postrouting 100 accept`; empty for a chain that is only jumped to. */
-export type StandingChain = string;
+export type ActualChain = string;
 
 /**
  * Reads a listing of one table.
  *
  * @throws {SyntaxError} It is not of that format.
  */
-export function parseNftListing(text: string, family: IpFamily): StandingTable {
+export function parseNftListing(text: string, family: IpFamily): ActualTable {
   // For a flag of the table, nft up to 1.0.6 prints whatever it has in memory, and stops there where that is no text.
   const complete = /"flags":\s*$/.test(text) ? `${text}""}}]}` : text;
   const { nftables } = JSON.parse(complete) as { nftables?: Readonly<Record<string, Json>>[] };
   if (!Array.isArray(nftables)) throw new SyntaxError('No "nftables" in what nft printed');
-  const chains = new Map<string, StandingChain>();
-  const sets = new Map<string, StandingSet>();
-  const counters = new Map<string, StandingCounter>();
-  const rules: StandingRule[] = [];
+  const chains = new Map<string, ActualChain>();
+  const sets = new Map<string, ActualSet>();
+  const counters = new Map<string, ActualCounter>();
+  const rules: ActualRule[] = [];
   const others: string[] = [];
   let version = "";
   let hasFlags = false;
@@ -141,8 +141,8 @@ export function canonicalExpr(expr: unknown): string {
 }
 
 /** What stands, one command a line as in {@linkcode describeTable}; a rule that isn't ours is shown in JSON. */
-export function describeStanding(
-  { sets, rules }: StandingTable,
+export function describeActual(
+  { sets, rules }: ActualTable,
   { family, rules: ours }: NftTable,
 ): string[] {
   const texts = new Map(ours.map(({ expr, comment, text }) => [`${canonicalExpr(expr)} ${comment}`, text]));

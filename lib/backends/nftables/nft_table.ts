@@ -136,7 +136,7 @@ function orderByAddress(cidrs: readonly Cidr[]): number[] {
 }
 
 /**
- * Translation with the wanted source ports. The kernel tries rules in order and each draws its own number, so the
+ * Translation with the desired source ports. The kernel tries rules in order and each draws its own number, so the
  * first range takes its share of all ports, the second its share of what is left, and the last the rest.
  */
 function* translateRules({ toPorts, randomFully }: MasqueradeOptions): Iterable<NftRule> {

@@ -4,7 +4,7 @@
  */
 import { type AddressSet, CHAINS, NFT_FAMILY, type NftTable, TABLE_NAME } from "./nft_table.ts";
 
-/** How a standing table becomes the wanted one. */
+/** How the actual table becomes the desired one. */
 export type TableChange =
   /** Where nothing stands, something foreign is in our table, or the base chain is not as it should be. */
   | { readonly kind: "replace" }
@@ -66,7 +66,7 @@ export function formatDefinition(table: NftTable): string {
   ].join("\n");
 }
 
-/** The wanted table, one command a line without its table's name, for people and for comparing by eye. */
+/** The desired table, one command a line without its table's name, for people and for comparing by eye. */
 export function describeTable(table: NftTable): string[] {
   return [
     ...table.sets.flatMap(({ name, elements }) => elements.map(({ text }) => describeElement(name, text))),

@@ -1,31 +1,31 @@
 /** Rules through nft(8), in a table of our own: no rule of anybody else's is read or written. */
 import type { IpFamily } from "../../config/ip_address.ts";
-import type { Ruleset, Target } from "../../rules/ruleset.ts";
 import type { CommandResult, CommandRunner } from "../../ports.ts";
+import type { Ruleset, Target } from "../../rules/ruleset.ts";
 import {
+  applyPlan,
   type Backend,
   BackendError,
   CRASHED,
   describeExit,
-  type SyncPlan,
-  toBackendError,
+  type Plan,
+  type SyncResult,
   type VerdictCounters,
 } from "../backend.ts";
 import { compareTable } from "./compare.ts";
-import { describeStanding, isWithTypeof, parseNftListing, type StandingTable } from "./nft_listing.ts";
+import { type ActualTable, describeActual, isWithTypeof, parseNftListing } from "./nft_listing.ts";
 import { buildNftTable, NFT_FAMILY, type NftTable, TABLE_NAME, VERDICTS } from "./nft_table.ts";
 import { describeTable, formatChange, formatRemoval } from "./nft_text.ts";
 
 /** Our table in one family. What it remembers spares work and never hides a difference. */
 export class NftablesBackend implements Backend {
+  readonly name = "nftables";
   readonly family: IpFamily;
   readonly #runner: CommandRunner;
   #version = "";
-  #wanted: { readonly ruleset: Ruleset; readonly table: NftTable } | undefined;
-  /** The listing, but for its counts, that was last found to be as the table wants it. */
+  #desired: { readonly ruleset: Ruleset; readonly table: NftTable } | undefined;
+  /** The listing, but for its counts, that was last found to be as the table should be. */
   #verified: { readonly table: NftTable; readonly listing: string } | undefined;
-  /** What a plan would write over, by its transaction. */
-  readonly #planned = new WeakMap<SyncPlan, { readonly table: NftTable; readonly spelling: string }>();
   /** Expressions that nft prints for our rules right after they were written anew: its own way to spell them. */
   #rewritten: { readonly table: NftTable; readonly spelling: string } | undefined;
 
@@ -38,56 +38,40 @@ export class NftablesBackend implements Backend {
     return `nftables${this.#version && ` v${this.#version}`}, table ${NFT_FAMILY[this.family]} ${TABLE_NAME}`;
   }
 
-  async plan(ruleset: Ruleset): Promise<SyncPlan> {
+  async sync(ruleset: Ruleset): Promise<SyncResult> {
+    return await applyPlan(await this.plan(ruleset));
+  }
+
+  async plan(ruleset: Ruleset): Promise<Plan> {
     const table = this.#tableOf(ruleset);
     const listing = await this.#list();
-    const unchanged = {
-      family: this.family,
-      drift: [],
-      fresh: false,
-      transaction: "",
-      standing: [],
-      wanted: [],
-    };
+    const unchanged = this.#toPlan({ text: "" });
     const withoutCounts = listing?.replace(/"packets": ?\d+, ?"bytes": ?\d+/g, "");
     if (withoutCounts !== undefined && this.#isVerified(table, withoutCounts)) return unchanged;
-    const standing = listing === undefined ? undefined : this.#parse(listing);
-    const { drift, change, spelling } = compareTable(standing, table);
+    const actual = listing === undefined ? undefined : this.#parse(listing);
+    const { drift, change, spelling } = compareTable(actual, table);
     const isOnlySpelling = spelling !== undefined && this.#rewritten?.table === table &&
       this.#rewritten.spelling === spelling;
     if (drift.length === 0 || isOnlySpelling) {
       this.#verified = { table, listing: withoutCounts! };
       return unchanged;
     }
-    const plan = {
-      family: this.family,
+    return this.#toPlan({
       drift,
-      fresh: standing === undefined,
-      transaction: formatChange(table, change),
-      standing: standing === undefined ? [] : describeStanding(standing, table),
-      wanted: describeTable(table),
-    };
-    if (spelling !== undefined) this.#planned.set(plan, { table, spelling });
-    return plan;
+      isFresh: actual === undefined,
+      text: formatChange(table, change),
+      actual: actual === undefined ? [] : describeActual(actual, table),
+      desired: describeTable(table),
+    }, () => this.#rewritten = spelling === undefined ? undefined : { table, spelling });
   }
 
-  async apply(plan: SyncPlan): Promise<void> {
-    const result = await this.#run(["-f", "-"], plan.transaction);
-    if (result.code !== 0) throw await this.#failure("write", result, plan.transaction);
-    this.#rewritten = this.#planned.get(plan);
-  }
-
-  async planRemoval(): Promise<SyncPlan> {
+  async removal(): Promise<Plan | undefined> {
     const listing = await this.#list(["-t"]);
-    const fresh = listing === undefined;
-    return {
-      family: this.family,
-      drift: [],
-      fresh,
-      transaction: fresh ? "" : formatRemoval(this),
-      standing: fresh ? [] : [`table ${NFT_FAMILY[this.family]} ${TABLE_NAME}`],
-      wanted: [],
-    };
+    if (listing === undefined) return undefined;
+    return this.#toPlan({
+      text: formatRemoval(this),
+      actual: [`table ${NFT_FAMILY[this.family]} ${TABLE_NAME}`],
+    });
   }
 
   /**
@@ -96,7 +80,7 @@ export class NftablesBackend implements Backend {
    *
    * @throws {BackendError} They can't be read.
    */
-  async readCounters(): Promise<VerdictCounters> {
+  async counters(): Promise<VerdictCounters> {
     const listing = await this.#list(["-t"]);
     const counters = listing === undefined ? new Map() : this.#parse(listing).counters;
     const total = (target: Target) => {
@@ -111,9 +95,26 @@ export class NftablesBackend implements Backend {
     return { MASQUERADE: total("MASQUERADE"), RETURN: total("RETURN") };
   }
 
+  #toPlan(plan: Pick<Plan, "text"> & Partial<Plan>, onApplied: () => void = () => {}): Plan {
+    const { family } = this;
+    return {
+      family,
+      drift: [],
+      isFresh: false,
+      actual: [],
+      desired: [],
+      ...plan,
+      apply: async () => {
+        const result = await this.#run(["-f", "-"], plan.text);
+        if (result.code !== 0) throw await this.#failure("write", result, plan.text);
+        onApplied();
+      },
+    };
+  }
+
   #tableOf(ruleset: Ruleset): NftTable {
-    if (this.#wanted?.ruleset !== ruleset) this.#wanted = { ruleset, table: buildNftTable(ruleset) };
-    return this.#wanted.table;
+    if (this.#desired?.ruleset !== ruleset) this.#desired = { ruleset, table: buildNftTable(ruleset) };
+    return this.#desired.table;
   }
 
   #isVerified(table: NftTable, listing: string): boolean {
@@ -128,22 +129,18 @@ export class NftablesBackend implements Backend {
     throw await this.#failure("read", result);
   }
 
-  #parse(listing: string): StandingTable {
+  #parse(listing: string): ActualTable {
     try {
-      const standing = parseNftListing(listing, this.family);
-      this.#version = standing.version;
-      return standing;
+      const actual = parseNftListing(listing, this.family);
+      this.#version = actual.version;
+      return actual;
     } catch (error) {
       throw new BackendError(`nft -j printed what can't be read: ${(error as Error).message}`);
     }
   }
 
   async #run(args: readonly string[], input?: string): Promise<CommandResult> {
-    try {
-      return await this.#runner.run({ name: "nft", args, ...(input !== undefined && { input }) });
-    } catch (error) {
-      throw toBackendError(error);
-    }
+    return await this.#runner.run({ name: "nft", args, ...(input !== undefined && { input }) });
   }
 
   async #failure(action: string, { code, stderr }: CommandResult, input?: string): Promise<BackendError> {

@@ -1,63 +1,66 @@
 /** `ip-masq-agent cleanup`. */
-import { BackendError } from "../../backends/backend.ts";
-import { iptablesPlaces } from "../../backends/iptables/iptables_leftovers.ts";
-import { nftablesPlaces } from "../../backends/nftables/nftables_leftovers.ts";
-import type { Leftover, LeftoverPlace } from "../../backends/leftovers.ts";
+import { findAllStale, type Found, type StalePlace, type StaleRules } from "../../backends/stale.ts";
 import { parseChainName } from "../../config/chain_name.ts";
 import { plural } from "../../config/printable.ts";
+import { CommandError } from "../../ports.ts";
 import type { FlagValues } from "../flag_values.ts";
 import { EXIT, type System } from "../system.ts";
 
-/** Removes everything of ours from every place, and says what; a place that fails does not stop the others. */
+/**
+ * Removes everything of ours from every place, or the one chain that `--masq-chain` names, and says what. A place that
+ * fails does not stop the others.
+ */
 export async function cleanup(flags: FlagValues, system: System): Promise<number> {
-  const chainName = flags.parsed("masq-chain", parseChainName);
   const dryRun = flags.boolean("dry-run");
-  const { runner } = system;
-  const places: readonly LeftoverPlace[] = [...iptablesPlaces(chainName, runner), ...nftablesPlaces(runner)];
-  let [found, failures, present] = [0, 0, 0];
-  const attempt = async (place: LeftoverPlace, action: () => Promise<void>) => {
-    try {
-      await action();
-    } catch (error) {
-      if (!(error instanceof BackendError)) throw error;
-      failures++;
-      system.printError(`ip-masq-agent: ${place.name}: ${error.message}\n`);
-    }
+  const found = await findAllStale({
+    chainName: flags.parsed("masq-chain", parseChainName),
+    onlyThisChain: flags.has("masq-chain"),
+    runner: system.runner,
+  });
+  let failures = 0;
+  const fail = (place: StalePlace, message: string) => {
+    failures++;
+    system.printError(`ip-masq-agent: ${nameOf(place)}: ${message}\n`);
   };
-  const fallbacks = places.filter((place) => place.isFallback);
-  const variants = places.filter((place) => !place.isFallback);
-  for (const place of [...variants, ...fallbacks]) {
-    if (place === fallbacks[0] && present + failures > 0) break;
-    await attempt(place, async () => {
-      const leftovers = await place.find();
-      if (leftovers !== undefined) present++;
-      for (const leftover of leftovers ?? []) {
-        found++;
-        await attempt(place, async () => {
-          if (leftover.usedBy.length > 0) throw inUse(leftover);
-          if (!dryRun) await leftover.backend.apply(leftover.plan);
-          system.printOut(`${describeRemoval(place, leftover, dryRun)}\n`);
-        });
+  for (const it of found) {
+    if ("error" in it) fail(it.place, it.error.message);
+    for (const rules of rulesOf(it)) {
+      const [user] = rules.usedBy;
+      if (user !== undefined) {
+        fail(it.place, `chain ${rules.name} is in use, and nothing of it was removed: first remove ${user}`);
+        continue;
       }
-    });
+      try {
+        if (!dryRun) await rules.plan.apply();
+        system.printOut(`${describeRemoval(it.place, rules, dryRun)}\n`);
+      } catch (error) {
+        if (!(error instanceof CommandError)) throw error;
+        fail(it.place, error.message);
+      }
+    }
   }
   if (failures > 0) return EXIT.failed;
-  if (present === 0) {
-    system.printOut("Nothing to remove: no iptables is installed, or the kernel has no nat table\n");
-  } else if (found === 0) system.printOut("Nothing to remove\n");
+  if (found.every((it) => rulesOf(it).length === 0)) {
+    const isNothingThere = found.every((it) => "missing" in it);
+    system.printOut(`Nothing to remove${isNothingThere ? ": neither iptables nor nft is installed" : ""}\n`);
+  }
   return EXIT.done;
 }
 
-function inUse({ name, usedBy: [rule] }: Leftover): BackendError {
-  return new BackendError(`chain ${name} is in use, and nothing of it was removed: first remove ${rule}`);
+function rulesOf(found: Found): readonly StaleRules[] {
+  return "rules" in found ? found.rules : [];
 }
 
-function describeRemoval({ name: place }: LeftoverPlace, { name, plan }: Leftover, dryRun: boolean): string {
-  const count = (pattern: string) => plan.standing.filter((line) => line.startsWith(pattern)).length;
+function nameOf({ backend, family }: StalePlace): string {
+  return `${backend} ${family}`;
+}
+
+function describeRemoval(place: StalePlace, { name, plan }: StaleRules, dryRun: boolean): string {
+  const count = (start: string) => plan.actual.filter((line) => line.startsWith(start)).length;
   const parts: string[] = [];
   if (count(`-N ${name}`) > 0) parts.push(`chain ${name} (${plural(count(`-A ${name} `), "rule")})`);
   if (count("table ") > 0) parts.push(`table ${name}`);
   const jumps = count("-A POSTROUTING ");
   if (jumps > 0) parts.push(`${plural(jumps, "jump")} to ${parts.length > 0 ? "it" : name}`);
-  return `${place}: ${dryRun ? "would remove" : "removed"} ${parts.join(" and ")}`;
+  return `${nameOf(place)}: ${dryRun ? "would remove" : "removed"} ${parts.join(" and ")}`;
 }

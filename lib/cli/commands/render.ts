@@ -37,13 +37,13 @@ export async function render(flags: FlagValues, system: System): Promise<number>
   return EXIT.done;
 }
 
-/** As one transaction that may be run again and again, with the newest iptables. */
+/** As one transaction that may be run again and again. */
 function formatAsIptables(rulesets: readonly Ruleset[], { chainName }: RuleOptions): string {
   return rulesets.map((ruleset) => {
     const command = ruleset.family === "IPv4" ? "iptables-restore" : "ip6tables-restore";
-    const chain = expandRuleset(ruleset, { randomFully: true });
+    const chain = expandRuleset(ruleset);
     return `# ${ruleset.family}, for ${command} --noflush\n` +
-      formatWriteText(chainName, { chain, removeJumps: [], addJump: true });
+      formatWriteText(chainName, { chain, removeJumps: [], insertJump: Infinity, removeChains: [] });
   }).join("");
 }
 

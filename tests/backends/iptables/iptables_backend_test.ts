@@ -1,124 +1,249 @@
-import { assertEquals, assertRejects } from "@std/assert";
-import { BackendError } from "../../../lib/backends/backend.ts";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { IptablesBackend } from "../../../lib/backends/iptables/iptables_backend.ts";
+import type { IptablesProgram } from "../../../lib/backends/iptables/restore_command.ts";
 import { parseChainName } from "../../../lib/config/chain_name.ts";
+import { type Command, CommandError, CommandKilledError } from "../../../lib/ports.ts";
 import { buildRuleset } from "../../../lib/rules/ruleset.ts";
-import type { Command } from "../../../lib/ports.ts";
 import { configOf } from "../../fakes/config.ts";
 import { FakeCommandRunner, type Reply } from "../../fakes/command_runner.ts";
 
 const CHAIN = parseChainName("MASQ");
 const RULESET = buildRuleset("IPv4", configOf({}), { randomFully: true, toPorts: [] });
 const READ = "*nat\n-S POSTROUTING\n-S MASQ\nCOMMIT\n";
-
-/** A backend whose commands are scripted; `reading` and `writing` answer the two kinds of transaction. */
-function scripted({ version = "iptables-restore v1.8.9 (nf_tables)", reading = {}, writing = {} }: {
-  readonly version?: string;
-  readonly reading?: Reply;
-  readonly writing?: Reply;
-}): { backend: IptablesBackend; commands: Command[] } {
-  const runner = new FakeCommandRunner(({ args, input }) => {
-    if (args[0] === "--version") return { stdout: `${version}\n` };
-    return input === READ ? reading : writing;
-  });
-  return { backend: new IptablesBackend("IPv4", CHAIN, runner), commands: runner.commands };
-}
-
-const ABSENT: Reply = {
+const NO_CHAIN: Reply = {
   code: 1,
   stdout: "-P POSTROUTING ACCEPT\n",
   stderr: "iptables-restore: line 3 failed\n",
 };
+const SAVED: Reply = { stdout: "*nat\n:POSTROUTING ACCEPT [0:0]\nCOMMIT\n" };
 
-Deno.test("IptablesBackend asks for the version once, reads with one command and writes with one", async () => {
-  const { backend, commands } = scripted({ reading: ABSENT });
-  await backend.apply(await backend.plan(RULESET));
-  await backend.plan(RULESET);
-  const short = (
-    { name, args, input }: Command,
-  ) => [name, ...args, input === READ ? "(read)" : input && "(write)"];
-  assertEquals(commands.map(short), [
-    ["iptables-restore", "--version", undefined],
-    ["iptables-restore", "--noflush", "-w", "5", "(read)"],
-    ["iptables-restore", "--noflush", "-w", "5", "(write)"],
-    ["iptables-restore", "--noflush", "-w", "5", "(read)"],
-  ]);
-});
+/** What the commands answer, by what they are asked for. */
+interface Script {
+  readonly read?: Reply | (() => Reply);
+  readonly references?: Reply;
+  readonly install?: Reply;
+  readonly write?: Reply;
+  readonly save?: Reply;
+}
 
-Deno.test("IptablesBackend runs the commands of its family and program", async () => {
-  for (
-    const [family, program, names] of [
-      ["IPv6", "iptables", ["ip6tables-restore", "ip6tables-restore"]],
-      ["IPv4", "iptables-legacy", ["iptables-legacy-restore"]],
-      ["IPv6", "iptables-nft", ["ip6tables-nft-restore"]],
-    ] as const
-  ) {
-    const runner = new FakeCommandRunner(({ args }) =>
-      args[0] === "--version" ? { stdout: "x v1.8.9" } : ABSENT
-    );
-    await new IptablesBackend(family, CHAIN, runner, program).plan({ ...RULESET, family });
-    // A name with a variant says what a version would: it came with 1.8.0.
-    assertEquals(runner.commands.map((command) => command.name), [...names]);
-  }
-});
+/** What a command is asked for. */
+function kindOf({ name, args, input }: Command): keyof Script {
+  if (name.endsWith("-save")) return "save";
+  if (input === READ) return "read";
+  if (input?.includes("\n-L ")) return "references";
+  return args.includes("-w") ? "write" : "install";
+}
 
-Deno.test("IptablesBackend.install() is one transaction that an existing chain makes fail", async (t) => {
-  const planned = await scripted({ reading: ABSENT }).backend.plan(RULESET);
-  await t.step("the same rules as a plan's, but the chain must be new", async () => {
-    const runner = new FakeCommandRunner(() => ({}));
-    const transaction = await new IptablesBackend("IPv4", CHAIN, runner, "iptables-nft").install(RULESET);
-    assertEquals(
-      transaction,
-      planned.transaction.replace(":MASQ - [0:0]\n", "-N MASQ\n-F MASQ\n"),
-    );
-    assertEquals(runner.commands, [{
+function scripted(script: Script, program: IptablesProgram = "iptables-nft") {
+  const { read, ...rest } = script;
+  const runner = new FakeCommandRunner((command) => {
+    const kind = kindOf(command);
+    if (kind === "read") return (typeof read === "function" ? read() : read) ?? NO_CHAIN;
+    return rest[kind] ??
+      { install: { code: 1 }, references: {}, write: {}, save: SAVED }[kind];
+  });
+  return {
+    backend: new IptablesBackend("IPv4", CHAIN, runner, program),
+    commands: runner.commands,
+    kinds: () => runner.commands.splice(0).map(kindOf),
+  };
+}
+
+/** The listing of what a plan for nothing would make. */
+const PLANNED = (await scripted({}).backend.plan(RULESET)).desired;
+const WHOLE: Reply = { stdout: `-P POSTROUTING ACCEPT\n${PLANNED.join("\n")}\n` };
+const OLD_JUMP =
+  '-A POSTROUTING -m comment --comment "ip-masq-agent: ensure nat POSTROUTING directs all non-LOCAL ' +
+  'destination traffic to our custom OLD chain" -m addrtype ! --dst-type LOCAL -j OLD';
+
+Deno.test("IptablesBackend.sync() runs as few commands as it can", async (t) => {
+  await t.step("where nothing is: one writes, one looks", async () => {
+    let reads = 0;
+    const { backend, kinds, commands } = scripted({ install: {}, read: () => (reads++, WHOLE) });
+    const result = await backend.sync(RULESET);
+    assert(result.outcome === "applied");
+    assertEquals([result.isFresh, result.drift], [true, []]);
+    assertEquals(commands[0], {
       name: "iptables-nft-restore",
       args: ["--noflush"],
-      input: transaction!,
+      input: result.text,
       ignoreOutput: true,
-    }]);
+    });
+    assertEquals(kinds(), ["install", "read"]);
+    assertEquals((await backend.sync(RULESET)).outcome, "unchanged");
+    assertEquals(kinds(), ["read"]);
   });
-  await t.step("it says nothing of why it failed: a plan will", async () => {
-    const runner = new FakeCommandRunner(() => ({ code: 1 }));
-    const backend = new IptablesBackend("IPv4", CHAIN, runner, "iptables-legacy");
-    assertEquals(await backend.install(RULESET), undefined);
+  await t.step("where the rules are", async () => {
+    const { backend, kinds } = scripted({ read: WHOLE });
+    assertEquals((await backend.sync(RULESET)).outcome, "unchanged");
+    assertEquals(kinds(), ["install", "read"]);
   });
-  await t.step("an iptables of unknown age is asked for its version first", async () => {
-    const { backend, commands } = scripted({ version: "iptables-restore v1.6.1" });
-    const transaction = await backend.install(RULESET);
-    assertEquals(commands.map(({ args }) => args[0]), ["--version", "--noflush"]);
-    assertEquals(transaction!.includes("--random-fully"), false);
+  await t.step("where something is missing", async () => {
+    const { backend, kinds } = scripted({ read: { stdout: "-P POSTROUTING ACCEPT\n-N MASQ\n" } });
+    const result = await backend.sync(RULESET);
+    assert(result.outcome === "applied");
+    assertEquals([result.isFresh, result.drift.length], [false, 2]);
+    assertEquals(kinds(), ["install", "read", "write"]);
+  });
+  await t.step("where the chain was deleted", async () => {
+    let reading = WHOLE;
+    const { backend, kinds } = scripted({ read: () => reading });
+    await backend.sync(RULESET);
+    reading = NO_CHAIN;
+    await backend.sync(RULESET);
+    assertEquals(kinds(), ["install", "read", "read", "save", "write"]);
   });
 });
 
-Deno.test("IptablesBackend leaves out --random-fully for an iptables older than 1.6.2", async () => {
+Deno.test("IptablesBackend.sync() takes an installation for done only where the rules are in force", async (t) => {
+  const doubled = `${WHOLE.stdout}${PLANNED[0]}\n`;
+  await t.step("another agent appended its jump: neither is removed", async () => {
+    const { backend, kinds } = scripted({ install: {}, read: { stdout: doubled } });
+    assertEquals((await backend.sync(RULESET)).outcome, "applied");
+    assertEquals(kinds(), ["install", "read"]);
+    await backend.sync(RULESET);
+    assertEquals(kinds(), ["read", "write"], "later it is");
+  });
+  await t.step("a command that said yes and did nothing", async () => {
+    const { backend, kinds } = scripted({ install: {} });
+    await backend.sync(RULESET);
+    assertEquals(kinds(), ["install", "read", "save", "write"]);
+  });
+});
+
+Deno.test("IptablesBackend installs the same rules as it would plan, but where the chain must be new", async () => {
+  const planned = await scripted({}).backend.plan(RULESET);
+  const { backend, commands } = scripted({ install: {}, read: WHOLE });
+  await backend.sync(RULESET);
+  assertEquals(commands[0]!.input, planned.text.replace(":MASQ - [0:0]\n", "-N MASQ\n-F MASQ\n"));
+});
+
+Deno.test("IptablesBackend runs the commands of its family and program, and names them", async (t) => {
   for (
-    const [version, expected] of [["v1.6.1", false], ["v1.6.2", true], ["v1.8.9 (legacy)", true]] as const
+    const [family, program, name] of [
+      ["IPv4", "iptables", "iptables-restore"],
+      ["IPv6", "iptables", "ip6tables-restore"],
+      ["IPv4", "iptables-legacy", "iptables-legacy-restore"],
+      ["IPv6", "iptables-nft", "ip6tables-nft-restore"],
+    ] as const
   ) {
-    const { backend } = scripted({ version: `iptables-restore ${version}`, reading: ABSENT });
-    assertEquals((await backend.plan(RULESET)).transaction.includes("--random-fully"), expected);
+    await t.step(`${program} ${family}`, async () => {
+      const runner = new FakeCommandRunner(() => WHOLE);
+      const backend = new IptablesBackend(family, CHAIN, runner, program);
+      await backend.sync({ ...RULESET, family });
+      assertEquals(runner.commands.map((command) => command.name), [name, name]);
+      assertEquals([backend.describe(), backend.name, backend.family], [name, program, family]);
+    });
   }
 });
 
-Deno.test("IptablesBackend plans nothing where all stands", async () => {
-  const first = await scripted({ reading: ABSENT }).backend.plan(RULESET);
-  const reading = { stdout: `-P POSTROUTING ACCEPT\n${first.wanted.join("\n")}\n` };
-  const { drift, transaction } = await scripted({ reading }).backend.plan(RULESET);
-  assertEquals([drift, transaction], [[], ""]);
+Deno.test("IptablesBackend takes a chain for absent only where a list of all chains has none", async (t) => {
+  const killed = { code: 137, stdout: "-P POSTROUTING ACCEPT\n" };
+  const cases: [name: string, script: Script, asks: boolean][] = [
+    ["killed by somebody behind POSTROUTING", { read: killed }, false],
+    [
+      "a lock",
+      { read: { ...killed, code: 4, stderr: "Another app is currently holding the xtables lock" } },
+      false,
+    ],
+    ["incompatible, and there", { save: { stdout: "*nat\n:MASQ - [0:0]\nCOMMIT\n" } }, true],
+    [
+      "the table is incompatible",
+      { save: { stdout: "# Table `nat' is incompatible, use 'nft' tool.\n" } },
+      true,
+    ],
+    ["the table can't be listed", { save: { code: 1 } }, true],
+    ["a jump leads to it, so that it is there", {
+      read: { ...NO_CHAIN, stdout: "-P POSTROUTING ACCEPT\n-A POSTROUTING -j MASQ\n" },
+    }, false],
+    ["POSTROUTING was not listed", { read: { code: 1, stderr: "iptables-restore: line 2 failed" } }, false],
+    ["the listing is cut off in a line", {
+      read: { ...NO_CHAIN, stdout: "-P POSTROUTING ACCEPT\n-A POSTROU" },
+    }, false],
+    ["all went well, and nothing was listed", { read: { stdout: "" } }, false],
+    ["the answer is cut off", { read: { stdout: "-P POSTROUTING ACCEPT\n-N MAS" } }, false],
+  ];
+  for (const [name, script, asks] of cases) {
+    await t.step(name, async () => {
+      const { backend, kinds } = scripted(script);
+      await assertRejects(() => backend.sync(RULESET), CommandError);
+      assertEquals(kinds(), asks ? ["install", "read", "save"] : ["install", "read"]);
+    });
+  }
+  await t.step("a command that we killed ends the sync", async () => {
+    const { backend, kinds } = scripted({ install: new CommandKilledError("iptables-nft-restore") });
+    await assertRejects(() => backend.sync(RULESET), CommandKilledError);
+    assertEquals(kinds(), ["install"]);
+  });
+});
+
+Deno.test("IptablesBackend removes the chain of an earlier --masq-chain with its jump, where nothing else needs it", async (t) => {
+  const read = { stdout: `-P POSTROUTING ACCEPT\n${OLD_JUMP}\n${PLANNED.join("\n")}\n` };
+  const rule = '-A OLD -m comment --comment "ip-masq-agent: local traffic" -j RETURN\n';
+  const list = (rules: string, references: number) => ({
+    stdout: `-N OLD\n${rules}Chain OLD (${references} references)\ntarget prot\n`,
+  });
+  const cases: [name: string, references: Reply, removed: boolean][] = [
+    ["ours, and only the jump leads to it", list(rule, 1), true],
+    ["another rule leads to it", list(rule, 2), false],
+    ["a rule of somebody else in it", list(`${rule}-A OLD -j ACCEPT\n`, 1), false],
+    ["empty, which may be anybody's", list("", 1), false],
+    ["it can't be listed", { code: 1 }, false],
+  ];
+  for (const [name, references, removed] of cases) {
+    await t.step(name, async () => {
+      const { backend } = scripted({ read, references });
+      const { text, drift } = await backend.plan(RULESET);
+      assertEquals(drift.map(({ kind }) => kind), ["jump-stale"]);
+      assertEquals(text.includes(OLD_JUMP.replace("-A", "-D")), true);
+      assertEquals(text.includes("-F OLD\n-X OLD\n"), removed);
+      const removal = (await backend.removal())!.text;
+      assertEquals(removal.includes("-F MASQ\n-X MASQ\n"), true);
+      assertEquals(removal.includes("-X OLD\n"), removed);
+      assertEquals((await backend.removal({ onlyThisChain: true }))!.text.includes("OLD"), false);
+    });
+  }
+});
+
+Deno.test("IptablesBackend.removal() makes no table, and finds nothing where nothing is", async (t) => {
+  const saved = `*nat\n:POSTROUTING ACCEPT [0:0]\n:MASQ - [0:0]\n${PLANNED[0]}\nCOMMIT\n`;
+  await t.step("iptables-nft", async () => {
+    const { backend, kinds } = scripted({});
+    assertEquals(await backend.removal(), undefined);
+    assertEquals(kinds(), ["read"], "a whole table may be large");
+  });
+  for (const program of ["iptables", "iptables-legacy"] as const) {
+    await t.step(program, async () => {
+      const empty = scripted({}, program);
+      assertEquals(await empty.backend.removal(), undefined);
+      assertEquals(empty.kinds(), ["save"]);
+      const full = scripted({ save: { stdout: saved } }, program);
+      const plan = (await full.backend.removal())!;
+      assertEquals(full.kinds(), ["save"]);
+      assertEquals(plan.text, `*nat\n${PLANNED[0]!.replace("-A", "-D")}\n-F MASQ\n-X MASQ\nCOMMIT\n`);
+      await plan.apply();
+      assertEquals(full.kinds(), ["write"]);
+    });
+  }
+});
+
+Deno.test("IptablesBackend.plan() finds nothing to do where all is as it should be", async () => {
+  const { drift, text, actual, desired } = await scripted({ read: WHOLE }).backend.plan(RULESET);
+  assertEquals([drift, text, actual, desired], [[], "", [], []]);
 });
 
 Deno.test("IptablesBackend says which tool failed, how, where, and what to do", async (t) => {
   const write = { code: 1, stderr: "iptables-restore: line 2 failed\n" };
-  const cases: [name: string, script: Parameters<typeof scripted>[0], message: string][] = [
+  const cases: [name: string, script: Script, message: string][] = [
     [
       "the restore fails: the line of the input is shown",
-      { reading: ABSENT, writing: write },
-      "iptables-restore cannot write the rules: exit code 1: iptables-restore: line 2 failed: line 2 was: :MASQ - [0:0]",
+      { write },
+      "iptables-nft-restore cannot write the rules: exit code 1: iptables-restore: line 2 failed: line 2 was: :MASQ - [0:0]",
     ],
     [
       "another program holds the lock",
       {
-        reading: {
+        read: {
           code: 4,
           stderr: "Another app is currently holding the xtables lock; waiting for it to exit...",
         },
@@ -128,7 +253,7 @@ Deno.test("IptablesBackend says which tool failed, how, where, and what to do", 
     [
       "a capability is missing",
       {
-        reading: {
+        read: {
           code: 4,
           stderr:
             "iptables-restore v1.8.9 (nf_tables): Could not fetch rule set generation id: Permission denied (you must be root)\n",
@@ -139,7 +264,7 @@ Deno.test("IptablesBackend says which tool failed, how, where, and what to do", 
     [
       "the kernel has no nat table",
       {
-        reading: {
+        read: {
           code: 3,
           stderr:
             "ip6tables-restore v1.8.9 (legacy): can't initialize ip6tables table `nat': Table does not exist\n",
@@ -147,28 +272,34 @@ Deno.test("IptablesBackend says which tool failed, how, where, and what to do", 
       },
       "load the kernel's nat table",
     ],
-    ["the command can't be run", { reading: new Error("Cannot find it") }, "Cannot find it"],
     [
-      "the version is nonsense",
-      { version: "hello" },
-      'iptables-restore --version: Cannot find a version in "hello"',
+      "the host has no IPv6",
+      { read: { code: 3, stderr: "ip6tables-restore: Address family not supported by protocol\n" } },
+      "this host has no such address family",
+    ],
+    ["the command can't be run", { read: new CommandError("Cannot find it") }, "Cannot find it"],
+    [
+      "it prints nonsense",
+      { read: { stdout: "hello\n" } },
+      "iptables-nft-restore printed what can't be read",
     ],
   ];
   for (const [name, script, message] of cases) {
     await t.step(name, async () => {
-      const { backend } = scripted(script);
-      await assertRejects(
-        async () => await backend.apply(await backend.plan(RULESET)),
-        BackendError,
-        message,
-      );
+      await assertRejects(() => scripted(script).backend.sync(RULESET), CommandError, message);
     });
   }
 });
 
-Deno.test("IptablesBackend asks for the version again after a failure: iptables may have been upgraded", async () => {
-  const { backend, commands } = scripted({ reading: { code: 1 } });
-  await assertRejects(() => backend.plan(RULESET), BackendError);
-  await assertRejects(() => backend.plan(RULESET), BackendError);
-  assertEquals(commands.filter(({ args }) => args[0] === "--version").length, 2);
+Deno.test("IptablesBackend adds up the counters of its chain", async () => {
+  const runner = new FakeCommandRunner(() => ({
+    stdout: "-N MASQ\n-A MASQ -c 1 10 -j RETURN\n-A MASQ -c 2 20 -j RETURN\n-A MASQ -c 3 30 -j MASQUERADE\n" +
+      "-A MASQ -c 9 90 -j ACCEPT\n-A OTHER -c 9 90 -j RETURN\n",
+  }));
+  const backend = new IptablesBackend("IPv4", CHAIN, runner, "iptables-nft");
+  assertEquals(await backend.counters(), {
+    RETURN: { packets: 3, bytes: 30 },
+    MASQUERADE: { packets: 3, bytes: 30 },
+  });
+  assertEquals(runner.commands[0]!.input, "*nat\n-S MASQ -v\nCOMMIT\n");
 });

@@ -1,13 +1,30 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { parseListing } from "../../../lib/backends/iptables/listing.ts";
 import { parseChainName } from "../../../lib/config/chain_name.ts";
 
 const CHAIN = parseChainName("IP-MASQ-AGENT");
 const RIGHT = "-m addrtype ! --dst-type LOCAL -j IP-MASQ-AGENT";
 
+/** What these lines say of ours, as iptables would list them. */
+const listing = (lines: string) => parseListing(`-P POSTROUTING ACCEPT\n${lines}`, CHAIN);
+
+Deno.test("parseListing() refuses what is cut off", () => {
+  for (const text of ["", "-A POSTROUTING -j IP-MASQ-AGENT\n", "-P POSTROUTING ACCEPT\n-N IP-MAS"]) {
+    assertThrows(() => parseListing(text, CHAIN), SyntaxError, "The listing is cut off", text);
+  }
+});
+
 Deno.test("parseListing() tells a chain that is absent from one that is empty", () => {
-  assertEquals(parseListing("-P POSTROUTING ACCEPT\n", CHAIN), { chain: undefined, jumps: [] });
-  assertEquals(parseListing("-P POSTROUTING ACCEPT\n-N IP-MASQ-AGENT\n", CHAIN), { chain: [], jumps: [] });
+  assertEquals(parseListing("-P POSTROUTING ACCEPT\n", CHAIN), {
+    chain: undefined,
+    jumps: [],
+    staleJumps: [],
+  });
+  assertEquals(parseListing("-P POSTROUTING ACCEPT\n-N IP-MASQ-AGENT\n", CHAIN), {
+    chain: [],
+    jumps: [],
+    staleJumps: [],
+  });
 });
 
 Deno.test("parseListing() knows a jump by its target and judges its condition", async (t) => {
@@ -27,7 +44,7 @@ Deno.test("parseListing() knows a jump by its target and judges its condition", 
   ];
   for (const [line, right] of cases) {
     await t.step(line, () => {
-      const { jumps } = parseListing(`-A POSTROUTING ${line}\n`, CHAIN);
+      const { jumps } = listing(`-A POSTROUTING ${line}\n`);
       assertEquals(
         jumps.map(({ hasRightCondition }) => hasRightCondition),
         right === undefined ? [] : [right],
@@ -38,7 +55,7 @@ Deno.test("parseListing() knows a jump by its target and judges its condition", 
 
 Deno.test("parseListing() passes over other chains' rules", () => {
   const text = "-N OTHER\n-A OTHER -j IP-MASQ-AGENT\n-A PREROUTING -j IP-MASQ-AGENT\n-N IP-MASQ-AGENT-2\n";
-  assertEquals(parseListing(text, CHAIN), { chain: undefined, jumps: [] });
+  assertEquals(listing(text), { chain: undefined, jumps: [], staleJumps: [] });
 });
 
 Deno.test("parseListing() calls foreign what we would not write", async (t) => {
@@ -57,7 +74,7 @@ Deno.test("parseListing() calls foreign what we would not write", async (t) => {
   ];
   for (const line of lines) {
     await t.step(line, () => {
-      assertEquals(parseListing(`-A IP-MASQ-AGENT ${line}\n`, CHAIN).chain?.map(({ rule }) => rule), [
+      assertEquals(listing(`-A IP-MASQ-AGENT ${line}\n`).chain?.map(({ rule }) => rule), [
         undefined,
       ]);
     });
@@ -66,7 +83,7 @@ Deno.test("parseListing() calls foreign what we would not write", async (t) => {
 
 Deno.test("parseListing() reads protocols by number, which is how iptables prints what it has no name for", () => {
   for (const [number, protocol] of [["6", "tcp"], ["17", "udp"], ["132", "sctp"]]) {
-    const { chain } = parseListing(`-A IP-MASQ-AGENT -p ${number} -j MASQUERADE\n`, CHAIN);
+    const { chain } = listing(`-A IP-MASQ-AGENT -p ${number} -j MASQUERADE\n`);
     assertEquals(chain?.[0]?.rule?.protocol as string, protocol);
   }
 });

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { compareTable } from "../../../lib/backends/nftables/compare.ts";
-import { describeStanding, parseNftListing } from "../../../lib/backends/nftables/nft_listing.ts";
+import { describeActual, parseNftListing } from "../../../lib/backends/nftables/nft_listing.ts";
 import { buildNftTable, type NftTable } from "../../../lib/backends/nftables/nft_table.ts";
 import { describeTable } from "../../../lib/backends/nftables/nft_text.ts";
 import { formatListing, type ListingItem } from "../../data/recording.ts";
@@ -192,16 +192,16 @@ Deno.test("compareTable() tells rules that are spelled otherwise from rules that
   assertEquals(both.spelling, undefined);
 });
 
-Deno.test("describeStanding() and describeTable() are the same where all stands", () => {
+Deno.test("describeActual() and describeTable() are the same where all stands", () => {
   for (const table of [TABLE, TABLE6]) {
     const standing = parseNftListing(formatListing(listingItems(table)), table.family);
-    assertEquals(describeStanding(standing, table), describeTable(table));
+    assertEquals(describeActual(standing, table), describeTable(table));
   }
 });
 
-Deno.test("describeStanding() shows a rule that is not ours as nft's JSON", () => {
+Deno.test("describeActual() shows a rule that is not ours as nft's JSON", () => {
   const items = [{ rule: { chain: "postrouting", expr: [{ accept: null }] } }];
-  assertEquals(describeStanding(parseNftListing(formatListing(items), "IPv4"), TABLE), [
+  assertEquals(describeActual(parseNftListing(formatListing(items), "IPv4"), TABLE), [
     'add rule postrouting {"accept":null} comment ""',
   ]);
 });

@@ -1,7 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { BackendError, BackendMissingError } from "../../../lib/backends/backend.ts";
 import { NftablesBackend } from "../../../lib/backends/nftables/nftables_backend.ts";
-import { type Command, CommandNotFoundError } from "../../../lib/ports.ts";
+import { type Command, CommandError, CommandNotFoundError } from "../../../lib/ports.ts";
 import { FakeCommandRunner, type Reply } from "../../fakes/command_runner.ts";
 import { formatListing, type ListingItem } from "../../data/recording.ts";
 import { NFT_RECORDINGS } from "../../data/recordings.ts";
@@ -26,8 +25,8 @@ const argv = ({ name, args }: Command) => [name, ...args].join(" ");
 Deno.test("NftablesBackend reads with one command and writes with one", async () => {
   const { backend, commands, kernel } = scripted(undefined);
   const plan = await backend.plan(RULESET);
-  assertEquals([plan.fresh, plan.drift.length, plan.standing], [true, 1, []]);
-  await backend.apply(plan);
+  assertEquals([plan.isFresh, plan.drift.length, plan.actual], [true, 1, []]);
+  await plan.apply();
   kernel.items = ITEMS;
   assertEquals((await backend.plan(RULESET)).drift, []);
   assertEquals(commands.map(argv), [
@@ -35,7 +34,7 @@ Deno.test("NftablesBackend reads with one command and writes with one", async ()
     "nft -f -",
     "nft -j list table ip ip-masq-agent",
   ]);
-  assertEquals(commands[1]!.input, plan.transaction);
+  assertEquals(commands[1]!.input, plan.text);
   assertEquals(backend.describe(), "nftables v1.0.6, table ip ip-masq-agent");
 });
 
@@ -44,14 +43,14 @@ Deno.test("NftablesBackend sees a difference also in what it found good before",
   assertEquals((await backend.plan(RULESET)).drift, []);
   assertEquals((await backend.plan(RULESET)).drift, []);
   kernel.items = ITEMS.filter((it) => it.rule?.chain !== "translate");
-  const { drift, fresh } = await backend.plan(RULESET);
-  assertEquals([drift.map(({ detail }) => detail), fresh], [["chain translate is empty"], false]);
+  const { drift, isFresh } = await backend.plan(RULESET);
+  assertEquals([drift.map(({ detail }) => detail), isFresh], [["chain translate is empty"], false]);
 });
 
 Deno.test("NftablesBackend reads its family's table", async () => {
   const runner = new FakeCommandRunner(({ args }) => args.includes("-f") ? {} : ABSENT);
   const backend = new NftablesBackend("IPv6", runner);
-  await backend.apply(await backend.plan({ ...RULESET, family: "IPv6" }));
+  await backend.sync({ ...RULESET, family: "IPv6" });
   assertEquals(argv(runner.commands[0]!), "nft -j list table ip6 ip-masq-agent");
   assertStringIncludes(runner.commands[1]!.input!, "table ip6 ip-masq-agent {");
 });
@@ -62,7 +61,7 @@ Deno.test("NftablesBackend writes rules that nft spells otherwise once more, and
   const { backend, kernel } = scripted(respelled);
   const first = await backend.plan(RULESET);
   assertEquals(first.drift.length, 1);
-  await backend.apply(first);
+  await first.apply();
   assertEquals((await backend.plan(RULESET)).drift, []);
   kernel.items = respelled.slice(0, -1);
   assertEquals((await backend.plan(RULESET)).drift.length, 1);
@@ -73,12 +72,12 @@ Deno.test("NftablesBackend writes rules that nft spells otherwise once more, and
 
 Deno.test("NftablesBackend plans the removal of its table, reading no elements", async () => {
   const { backend, commands, kernel } = scripted(ITEMS);
-  const plan = await backend.planRemoval();
-  assertEquals([plan.transaction, plan.standing], ["delete table ip ip-masq-agent\n", [
+  const plan = (await backend.removal())!;
+  assertEquals([plan.text, plan.actual], ["delete table ip ip-masq-agent\n", [
     "table ip ip-masq-agent",
   ]]);
   kernel.items = undefined;
-  assertEquals((await backend.planRemoval()).transaction, "");
+  assertEquals(await backend.removal(), undefined);
   assertEquals(commands.map(argv), new Array(2).fill("nft -t -j list table ip ip-masq-agent"));
 });
 
@@ -88,13 +87,13 @@ Deno.test("NftablesBackend sums the counters of the lists by verdict, reading no
     if (counter) [counter.packets, counter.bytes] = [counter.name.length, 100];
   }
   const { backend, commands, kernel } = scripted(items);
-  assertEquals(await backend.readCounters(), {
+  assertEquals(await backend.counters(), {
     MASQUERADE: { packets: "outbound".length, bytes: 100 },
     RETURN: { packets: "linkLocal".length + "nonMasqueradeCIDRs".length, bytes: 200 },
   });
   kernel.items = undefined;
   const none = { packets: 0, bytes: 0 };
-  assertEquals(await backend.readCounters(), { MASQUERADE: none, RETURN: none });
+  assertEquals(await backend.counters(), { MASQUERADE: none, RETURN: none });
   assertEquals(commands.map(argv), new Array(2).fill("nft -t -j list table ip ip-masq-agent"));
 });
 
@@ -126,23 +125,23 @@ Deno.test("NftablesBackend says what failed, where, and what to do", async (t) =
       "nft with JSON support",
     ],
     ["nft prints nonsense", { stdout: "hello" }, {}, "nft -j printed what can't be read"],
-    ["nft can't be run", new Error("Cannot run it"), {}, "Cannot run it"],
+    ["nft can't be run", new CommandError("Cannot run it"), {}, "Cannot run it"],
   ];
   for (const [name, reading, writing, message] of cases) {
     await t.step(name, async () => {
       const runner = new FakeCommandRunner(({ args }) => args.includes("-f") ? writing : reading);
       const backend = new NftablesBackend("IPv4", runner);
       await assertRejects(
-        async () => await backend.apply(await backend.plan(RULESET)),
-        BackendError,
+        () => backend.sync(RULESET),
+        CommandError,
         message,
       );
     });
   }
 });
 
-Deno.test("a backend whose command is not installed says so with an error of its own", async () => {
+Deno.test("a backend whose command is not installed is told from one that fails", async () => {
   const missing = new CommandNotFoundError("nft", ["/usr/sbin"]);
   const backend = new NftablesBackend("IPv4", new FakeCommandRunner(() => missing));
-  await assertRejects(() => backend.planRemoval(), BackendMissingError, "Cannot find nft");
+  await assertRejects(() => backend.removal(), CommandNotFoundError, "Cannot find nft");
 });

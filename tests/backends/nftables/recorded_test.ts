@@ -1,9 +1,8 @@
 /** What every version of nft really printed, as tools/record_listings.ts recorded it. */
 import { assert, assertEquals } from "@std/assert";
-import { type BackendError, type SyncPlan } from "../../../lib/backends/backend.ts";
+import { type BackendError, type Plan } from "../../../lib/backends/backend.ts";
 import { NftablesBackend } from "../../../lib/backends/nftables/nftables_backend.ts";
 import type { IpFamily } from "../../../lib/config/ip_address.ts";
-import { NFT_CASES } from "../../data/nft_cases.ts";
 import { type Recording, toResult } from "../../data/recording.ts";
 import { NFT_RECORDINGS } from "../../data/recordings.ts";
 import { RULESET_NAMES, type RulesetName, rulesetOf } from "../../data/rulesets.ts";
@@ -12,7 +11,7 @@ import { FakeCommandRunner } from "../../fakes/command_runner.ts";
 const FAMILIES = ["IPv4", "IPv6"] as const;
 
 /** What the backend makes of a recorded answer. */
-function planOf(recording: Recording, ruleset: RulesetName, family: IpFamily): Promise<SyncPlan> {
+function planOf(recording: Recording, ruleset: RulesetName, family: IpFamily): Promise<Plan> {
   const runner = new FakeCommandRunner(() => toResult(recording));
   return new NftablesBackend(family, runner).plan(rulesetOf(ruleset, family));
 }
@@ -54,8 +53,8 @@ Deno.test("what was written is found to stand, whichever nft lists it", async (t
 
 Deno.test("a table that is not there is told from one that can't be read, whichever nft is asked", async (t) => {
   await forEachVersion(t, "nothing", async (recording, family) => {
-    const { fresh, drift } = await planOf(recording, "default", family);
-    assertEquals([fresh, drift.map(({ kind }) => kind)], [true, ["table-missing"]]);
+    const { isFresh, drift } = await planOf(recording, "default", family);
+    assertEquals([isFresh, drift.map(({ kind }) => kind)], [true, ["table-missing"]]);
   });
   await forEachVersion(t, "without privileges", async (recording, family) => {
     const { message } = await failureOf(planOf(recording, "default", family));
@@ -87,13 +86,13 @@ Deno.test("what others changed is noticed, whichever nft lists it", async (t) =>
 
 Deno.test("sets that make an older nft crash are written anew, where nft shows that they are", async (t) => {
   await forEachVersion(t, "sets declared by type", async (recording, family, version) => {
-    const { drift, transaction } = await planOf(recording, "default", family);
+    const { drift, text } = await planOf(recording, "default", family);
     const sets = { IPv4: ["linkLocal", "nonMasqueradeCIDRs"], IPv6: ["linkLocal"] }[family];
     const details = sets.map((set) =>
       `set ${set} is declared by type, which makes nft 1.0.6 and older crash`
     );
     assertEquals(drift.map(({ detail }) => detail), showsTypeof(version) ? details : []);
-    assertEquals(transaction.includes("delete set"), showsTypeof(version));
+    assertEquals(text.includes("delete set"), showsTypeof(version));
   });
 });
 
@@ -117,11 +116,13 @@ Deno.test("nft that crashes is told in words, and what to do about it", async (t
 Deno.test("which line of a text was wrong is said, whichever nft reads it", async (t) => {
   for (const [name, line] of [["write a bad rule", 3], ["delete what is not there", 1]] as const) {
     await forEachVersion(t, name, async (recording, family) => {
-      const backend = new NftablesBackend(family, new FakeCommandRunner(() => toResult(recording)));
-      const transaction = NFT_CASES[name]!.input!;
-      const plan = { family, drift: [], fresh: false, transaction, standing: [], wanted: [] };
-      const { message } = await failureOf(backend.apply(plan));
-      assert(message.endsWith(`: line ${line} was: ${transaction.split("\n")[line - 1]}`), message);
+      const absent = { code: 1, stderr: "Error: No such file or directory" };
+      const runner = new FakeCommandRunner(({ args }) => args[0] === "-f" ? toResult(recording) : absent);
+      const { message } = await failureOf(
+        new NftablesBackend(family, runner).sync(rulesetOf("default", family)),
+      );
+      const written = runner.commands[1]!.input!.split("\n")[line - 1]!.trim();
+      assert(message.endsWith(`: line ${line} was: ${written}`), message);
     });
   }
 });

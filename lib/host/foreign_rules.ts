@@ -1,6 +1,6 @@
 /** Rules of others that decide about source addresses before our chain is asked. */
-import type { ChainName } from "../../config/chain_name.ts";
-import { type NatTable, type TableRule, targetOf } from "./nat_table.ts";
+import type { ChainName } from "../config/chain_name.ts";
+import { type NatTable, type TableRule, targetOf } from "../backends/iptables/nat_table.ts";
 
 /** A rule of POSTROUTING that stands before our jump and rewrites source addresses. */
 export interface ForeignRule {

@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { BackendError } from "../../lib/backends/backend.ts";
-import { detectBackend } from "../../lib/backends/probe.ts";
+import { chooseBackend } from "../../lib/backends/choose.ts";
 import { parseChainName } from "../../lib/config/chain_name.ts";
-import { CommandNotFoundError } from "../../lib/ports.ts";
+import { CommandKilledError, CommandNotFoundError } from "../../lib/ports.ts";
 import { FakeCommandRunner, type Reply } from "../fakes/command_runner.ts";
 
 const CHAIN = parseChainName("MASQ");
@@ -22,7 +22,7 @@ interface Host {
   readonly check?: Reply;
 }
 
-async function detectOn(host: Host): Promise<{ backend: string; reason: string; commands: string[] }> {
+async function chooseOn(host: Host): Promise<{ backend: string; reason: string; commands: string[] }> {
   const commands: string[] = [];
   const runner = new FakeCommandRunner(({ name, args, input }) => {
     const reply = replyOf(name, args, input);
@@ -48,12 +48,12 @@ async function detectOn(host: Host): Promise<{ backend: string; reason: string; 
         return host.check ?? MISSING;
     }
   };
-  return { ...await detectBackend(runner, CHAIN), commands };
+  return { ...await chooseBackend(runner, CHAIN), commands };
 }
 
 const NFT = "iptables-nft-restore --noflush -w 5";
 
-Deno.test("detectBackend() finds what suits the host, with few processes", async (t) => {
+Deno.test("chooseBackend() finds what suits the host, with few processes", async (t) => {
   const works = { code: 1, stderr: UNCOMMITTED };
   const cases: [name: string, host: Host, backend: string, commands: string[]][] = [
     [
@@ -140,14 +140,14 @@ Deno.test("detectBackend() finds what suits the host, with few processes", async
   ];
   for (const [name, host, backend, commands] of cases) {
     await t.step(name, async () => {
-      const found = await detectOn(host);
+      const found = await chooseOn(host);
       assertEquals([found.backend, found.commands], [backend, commands]);
     });
   }
 });
 
-Deno.test("detectBackend() gives the tools' own words as the reason", async () => {
-  const { reason } = await detectOn({
+Deno.test("chooseBackend() gives the tools' own words as the reason", async () => {
+  const { reason } = await chooseOn({
     legacy: { code: 3, stderr: "iptables-restore: line 1 failed\n" },
     check: {},
   });
@@ -157,10 +157,16 @@ Deno.test("detectBackend() gives the tools' own words as the reason", async () =
   );
 });
 
-Deno.test("detectBackend() says what was tried where nothing works", async () => {
+Deno.test("chooseBackend() says what was tried where nothing works", async () => {
   await assertRejects(
-    () => detectOn({ check: { code: 1, stderr: "Error: Could not process rule: Not supported\nmore\n" } }),
+    () => chooseOn({ check: { code: 1, stderr: "Error: Could not process rule: Not supported\nmore\n" } }),
     BackendError,
     "No backend works here: iptables is not installed; nftables cannot work: Error: Could not process rule: Not supported: install",
   );
+});
+
+Deno.test("chooseBackend() takes no command that was killed for a finding", async () => {
+  const runner = new FakeCommandRunner(() => new CommandKilledError("iptables-nft-restore"));
+  await assertRejects(() => chooseBackend(runner, CHAIN), CommandKilledError);
+  assertEquals(runner.commands.length, 1);
 });

@@ -1,13 +1,29 @@
-/** Finds out what {@linkcode detect} wants to know. Leaves nothing behind: no probe commits a change. */
+/**
+ * `--backend=auto`: finds out what {@linkcode detect} asks for, until it can decide. Leaves nothing behind: no probe
+ * commits a change.
+ */
 import type { ChainName } from "../config/chain_name.ts";
-import type { Command, CommandResult, CommandRunner } from "../ports.ts";
-import { BackendError, BackendMissingError, describeExit, toBackendError } from "./backend.ts";
+import {
+  CommandError,
+  CommandKilledError,
+  CommandNotFoundError,
+  type CommandResult,
+  type CommandRunner,
+} from "../ports.ts";
+import { BackendError, describeExit } from "./backend.ts";
 import type { BackendName } from "./backend_name.ts";
 import { detect, type Findings, type IptablesFinding, type IptablesUsage } from "./detect.ts";
 import { type IptablesProgram, RESTORE_ARGS, RESTORE_COMMANDS } from "./iptables/restore_command.ts";
-import { mentionsLegacyTables, parseIptablesVersion } from "./iptables/version.ts";
+import { mentionsLegacyTables, variantOf } from "./iptables/version.ts";
 import { buildNftTable } from "./nftables/nft_table.ts";
 import { formatChange } from "./nftables/nft_text.ts";
+
+/** A backend, and why. */
+export interface BackendDecision {
+  readonly backend: BackendName;
+  /** In words, for a log line; empty where the user named it. */
+  readonly reason: string;
+}
 
 /**
  * Finds the backend that suits this host, with at most four processes. Rules of `chainName` are ours and say nothing
@@ -15,10 +31,7 @@ import { formatChange } from "./nftables/nft_text.ts";
  *
  * @throws {BackendError} None works; the message says what was tried and what to do.
  */
-export async function detectBackend(
-  runner: CommandRunner,
-  chainName: ChainName,
-): Promise<{ readonly backend: BackendName; readonly reason: string }> {
+export async function chooseBackend(runner: CommandRunner, chainName: ChainName): Promise<BackendDecision> {
   let findings: Findings = {};
   for (;;) {
     const detection = detect(findings);
@@ -27,6 +40,12 @@ export async function detectBackend(
     const { finding } = detection;
     findings = { ...findings, [finding]: await PROBES[finding](runner, chainName) };
   }
+}
+
+/** What went wrong with a command; a kill by ourselves says nothing about the host. */
+function failureOf(error: unknown): CommandError {
+  if (error instanceof CommandError && !(error instanceof CommandKilledError)) return error;
+  throw error;
 }
 
 type Probe<T> = (runner: CommandRunner, chainName: ChainName) => Promise<T>;
@@ -42,17 +61,17 @@ const PROBES: { readonly [K in keyof Findings]-?: Probe<Findings[K]> } = {
   // Lists the tables that exist; at 100,000 rules it takes a third of a second.
   async legacyUsage(runner, chainName) {
     try {
-      const { stdout } = await run(runner, { name: "iptables-legacy-save", args: [] });
+      const { stdout } = await runner.run({ name: "iptables-legacy-save", args: [] });
       return usageIn(stdout, chainName);
     } catch (error) {
-      if (error instanceof BackendMissingError) return NO_USAGE;
+      if (error instanceof CommandNotFoundError) return NO_USAGE;
       throw error;
     }
   },
 
   async nftRules(runner, chainName) {
     const input = ["mangle", "nat", "filter"].map((table) => `*${table}\n-S\nCOMMIT\n`).join("");
-    const { stdout } = await run(runner, {
+    const { stdout } = await runner.run({
       name: RESTORE_COMMANDS["iptables-nft"].IPv4,
       args: RESTORE_ARGS,
       input,
@@ -62,9 +81,10 @@ const PROBES: { readonly [K in keyof Findings]-?: Probe<Findings[K]> } = {
 
   async plainVariant(runner) {
     try {
-      const { stdout } = await run(runner, { name: RESTORE_COMMANDS.iptables.IPv4, args: ["--version"] });
-      return parseIptablesVersion(stdout).variant;
-    } catch {
+      const { stdout } = await runner.run({ name: RESTORE_COMMANDS.iptables.IPv4, args: ["--version"] });
+      return variantOf(stdout) ?? "unknown";
+    } catch (error) {
+      failureOf(error);
       return "unknown";
     }
   },
@@ -78,10 +98,10 @@ const PROBES: { readonly [K in keyof Findings]-?: Probe<Findings[K]> } = {
     });
     const input = formatChange(table, { kind: "replace" });
     try {
-      const { code, stderr } = await run(runner, { name: "nft", args: ["-c", "-f", "-"], input });
+      const { code, stderr } = await runner.run({ name: "nft", args: ["-c", "-f", "-"], input });
       return code === 0 ? "" : stderr.trim().split("\n")[0] || describeExit(code);
     } catch (error) {
-      return (error as BackendError).message;
+      return failureOf(error).message;
     }
   },
 };
@@ -106,10 +126,10 @@ async function tryIptables(
   ].join("\n");
   let result: CommandResult;
   try {
-    result = await run(runner, { name: RESTORE_COMMANDS[program].IPv4, args: RESTORE_ARGS, input });
+    result = await runner.run({ name: RESTORE_COMMANDS[program].IPv4, args: RESTORE_ARGS, input });
   } catch (error) {
-    const { message } = error as BackendError;
-    return { state: error instanceof BackendMissingError ? "missing" : "broken", said: message };
+    const failure = failureOf(error);
+    return { state: failure instanceof CommandNotFoundError ? "missing" : "broken", said: failure.message };
   }
   const { stdout, stderr } = result;
   // A lock that somebody holds for long shows that this iptables is in use.
@@ -120,14 +140,6 @@ async function tryIptables(
     usage: usageIn(stdout, chainName),
     seesLegacyTables: mentionsLegacyTables(stderr),
   };
-}
-
-async function run(runner: CommandRunner, command: Command): Promise<CommandResult> {
-  try {
-    return await runner.run(command);
-  } catch (error) {
-    throw toBackendError(error);
-  }
 }
 
 /** Reads what `-S` (`-N CHAIN`) or iptables-save (`:CHAIN`) prints. Of the kubelet's chains, nat has the canary too. */

@@ -1,0 +1,218 @@
+/** One IP family of an agent: its backend, its rules, what is known about them, and what is said. */
+import type { Backend, Plan, SyncResult, VerdictCounters } from "../backends/backend.ts";
+import { BackendError } from "../backends/backend.ts";
+import type { Found } from "../backends/stale.ts";
+import type { IpFamily } from "../config/ip_address.ts";
+import { plural } from "../config/printable.ts";
+import { type Clock, CommandError, CommandKilledError, type Logger } from "../ports.ts";
+import type { Ruleset } from "../rules/ruleset.ts";
+import { Reporter } from "./reporter.ts";
+import { FamilyStatus } from "./status.ts";
+
+/** What a family needs. */
+export interface FamilyParts {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Looks for rules of ours beside those of a backend whose rules are in force. None where there can be none. */
+  readonly findStale?: (active: Backend) => Promise<readonly Found[]>;
+}
+
+/** A tool that can't read rules most likely can't have made any: it is not asked without end. */
+const MOST_STALE_TRIES = 5;
+
+/** Syncs one family and reports what came of it. One operation runs at a time: nothing reads or writes beside another. */
+export class Family {
+  readonly family: IpFamily;
+  readonly status: FamilyStatus;
+  /** What the kernel is to have; undefined until there is a good config. */
+  ruleset: Ruleset | undefined;
+  readonly #parts: FamilyParts;
+  readonly #reporter: Reporter;
+  /** What was said of stale rules that can't be removed, so that it is said once. */
+  readonly #complaints = new Set<string>();
+  #backend: Backend | undefined;
+  /** What the kernel had when it was last looked at. */
+  #synced: Ruleset | undefined;
+  #staleTries = 0;
+  #isStaleDone = false;
+  #running: Promise<unknown> = Promise.resolve();
+
+  constructor(family: IpFamily, parts: FamilyParts) {
+    this.family = family;
+    this.status = new FamilyStatus(family);
+    this.#parts = parts;
+    this.#reporter = new Reporter(parts.logger);
+  }
+
+  /** The backend in use; undefined before one was chosen. */
+  get backend(): Backend | undefined {
+    return this.#backend;
+  }
+
+  /** Uses another backend from now on. What the one before it wrote is stale once the new rules are in force. */
+  use(backend: Backend): void {
+    this.#backend = backend;
+    this.#synced = undefined;
+    this.#staleTries = 0;
+    this.#isStaleDone = false;
+    this.#complaints.clear();
+  }
+
+  /** Makes the kernel have the ruleset, and removes stale rules behind that. Returns whether both succeeded. */
+  sync(): Promise<boolean> {
+    return this.#exclusively(async () => {
+      const { clock } = this.#parts;
+      const { ruleset } = this;
+      const backend = this.#backend;
+      if (ruleset === undefined || backend === undefined) return true;
+      const start = clock.now();
+      try {
+        const result = await backend.sync(ruleset);
+        this.status.succeed(result.outcome, clock.now() - start, {
+          monotonicMs: clock.now(),
+          epochMs: clock.epoch(),
+        });
+        this.#report(result, backend, ruleset);
+        this.#synced = ruleset;
+        return await this.#removeStale(backend);
+      } catch (error) {
+        this.fail(error, clock.now() - start);
+        return false;
+      }
+    });
+  }
+
+  /** Counts and reports a sync that failed after `milliseconds`. */
+  fail(error: unknown, milliseconds = 0): void {
+    const message = messageOf(error);
+    const isForeseen = error instanceof CommandError;
+    this.status.fail(message, milliseconds, error instanceof BackendError && error.lacksFamily);
+    // The agent stops: whoever killed the command knows.
+    if (error instanceof CommandKilledError) return;
+    this.#reporter.report("error", `${this.family}: ${isForeseen ? "" : "unexpected error: "}${message}`);
+  }
+
+  /** Removes the rules, with a backend of the same kind. Returns whether nothing of ours is left. */
+  remove(backend: Backend): Promise<boolean> {
+    return this.#exclusively(async () => {
+      try {
+        await (await backend.removal())?.apply();
+        this.#reporter.report("info", `${this.family}: removed the rules`);
+        return true;
+      } catch (error) {
+        this.#reporter.report("error", `${this.family}: cannot remove the rules: ${messageOf(error)}`);
+        return false;
+      }
+    });
+  }
+
+  /** The kernel's counters; undefined where they can't be read, whose cause the next sync will tell. */
+  counters(): Promise<VerdictCounters | undefined> {
+    return this.#exclusively(async () => {
+      try {
+        return await this.#backend?.counters();
+      } catch (error) {
+        if (error instanceof CommandError) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  #exclusively<T>(operation: () => Promise<T>): Promise<T> {
+    const result = this.#running.then(operation);
+    this.#running = result.catch(() => {});
+    return result;
+  }
+
+  #report(result: SyncResult, backend: Backend, ruleset: Ruleset): void {
+    const { family } = this;
+    const { logger } = this.#parts;
+    if (this.status.lastError !== undefined) {
+      this.#reporter.report("info", `${family}: recovered from the last failure`);
+      this.status.lastError = undefined;
+    }
+    if (result.outcome === "applied") this.#reportApplied(result, backend, ruleset);
+    else if (this.#synced === undefined) {
+      this.#reporter.report("info", `${family}: the rules are up to date, with ${backend.describe()}`);
+    } else {
+      this.#reporter.settle();
+      logger.verbose(4, () => `${family}: nothing to change`);
+    }
+  }
+
+  #reportApplied(
+    { drift, isFresh, text }: SyncResult & { outcome: "applied" },
+    backend: Backend,
+    ruleset: Ruleset,
+  ): void {
+    const { family } = this;
+    const details = drift.map(({ detail }) => detail).join(", ");
+    if (isFresh && this.#synced === undefined) {
+      const rules = plural(ruleset.rules.length, "rule");
+      this.#reporter.report("info", `${family}: installed ${rules}, with ${backend.describe()}`);
+    } else if (this.#synced === ruleset) {
+      this.status.countRepair(drift);
+      this.#reporter.report("warning", `${family}: repaired drift: ${details}`);
+    } else {
+      // Two edits are two events, also where they are described alike.
+      this.#reporter.settle();
+      const update = this.#synced === undefined ? undefined : describeUpdate(drift);
+      this.#reporter.report("info", `${family}: updated the rules: ${update ?? details}`);
+    }
+    for (const line of text.trimEnd().split("\n")) this.#parts.logger.verbose(2, () => `${family}: ${line}`);
+  }
+
+  /** Both may be in the kernel for a moment: it translates a connection once, by whoever comes first. */
+  async #removeStale(active: Backend): Promise<boolean> {
+    const { findStale, logger } = this.#parts;
+    if (this.#isStaleDone || findStale === undefined) return true;
+    this.#staleTries++;
+    let [isUnreadable, isLeft] = [false, false];
+    for (const found of await findStale(active)) {
+      if ("error" in found) {
+        isUnreadable = true;
+        logger.verbose(
+          2,
+          () => `${this.family}: cannot look for rules of ${found.place.backend}: ${found.error.message}`,
+        );
+      }
+      for (const { plan } of "rules" in found ? found.rules : []) {
+        if (!await this.#removeStaleRules(plan, found.place.backend, active)) isLeft = true;
+      }
+    }
+    this.#isStaleDone = !isLeft && (!isUnreadable || this.#staleTries >= MOST_STALE_TRIES);
+    return !isLeft;
+  }
+
+  async #removeStaleRules(plan: Plan, name: string, active: Backend): Promise<boolean> {
+    try {
+      await plan.apply();
+      this.#parts.logger.info(
+        `${this.family}: removed stale rules of ${name}: those of ${active.describe()} are in force`,
+      );
+      return true;
+    } catch (error) {
+      if (!(error instanceof CommandError) || error instanceof CommandKilledError) throw error;
+      const why =
+        `${this.family}: stale rules of ${name} are still in force and can't be removed: ${error.message}`;
+      if (!this.#complaints.has(why)) this.#parts.logger.warning(why);
+      this.#complaints.add(why);
+      return false;
+    }
+  }
+}
+
+/** `added 2, removed 1`, where the drift is such differences alone. */
+function describeUpdate(drift: Plan["drift"]): string | undefined {
+  let [missing, surplus] = [0, 0];
+  for (const { counts } of drift) {
+    if (counts === undefined) return undefined;
+    missing += counts.missing;
+    surplus += counts.surplus;
+  }
+  return `added ${missing}, removed ${surplus}`;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
