@@ -24,7 +24,7 @@ const FAULTS: readonly Fault[] = [
   {
     name: "killed by a signal behind the listing of POSTROUTING, which is no absence",
     script: `${PASS_READING.replace("exit ;;", () => "kill -KILL $$ ;;")}; exit 2`,
-    says: /cannot read the rules: exit code 137: no message/,
+    says: /cannot read the rules: exit code 137: /,
   },
   {
     name: "exit 2 at writing",
