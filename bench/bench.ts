@@ -17,8 +17,7 @@ const say = (line: string) => void Deno.stdout.writeSync(new TextEncoder().encod
 /** Compiles a program that does nothing, in the way the agent is compiled, as `folder`/empty. */
 async function compileEmpty(folder: string): Promise<void> {
   await Deno.writeTextFile(`${folder}/empty.ts`, "");
-  const compiler = Deno.env.get("DENO_COMPILER") ?? Deno.execPath();
-  const { code, stderr } = await new Deno.Command(compiler, {
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       "compile",
       "--quiet",

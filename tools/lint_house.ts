@@ -1,6 +1,6 @@
 /**
  * Lint rules of this house, as docs/architecture.md draws it: pure rooms use neither the machine nor time nor chance,
- * and no room imports one above it.
+ * and no room imports one above it. Nothing is kept where no permission is asked.
  *
  * @module
  */
@@ -62,6 +62,20 @@ const plugin: Deno.lint.Plugin = {
           },
           ExportNamedDeclaration(node) {
             if (node.source !== null) report(node, "no re-exports: import from where it is defined");
+          },
+        };
+      },
+    },
+    "no-storage": {
+      create(context) {
+        return {
+          Identifier(node) {
+            if (["localStorage", "caches"].includes(node.name)) {
+              context.report({
+                node,
+                message: "Deno writes it to the home directory and asks for no permission",
+              });
+            }
           },
         };
       },

@@ -27,6 +27,11 @@ const attempts: Record<string, () => unknown> = {
   "run iptables": () => new Deno.Command("/usr/sbin/iptables", { args: ["-V"] }).outputSync(),
   "run ip": () => new Deno.Command("ip", { args: ["-V"] }).outputSync(),
   "run by name": () => new Deno.Command("sleep", { args: ["0"] }).outputSync(),
+  "connect as Node does": async () => {
+    const socket = (await import("node:net")).connect(80, "127.0.0.1");
+    await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+  },
+  "file mode mask": () => Deno.umask(),
   "kill a process": () => Deno.kill(1, "SIGCONT"),
   // The name is put together so that the compiler does not fetch it when it builds the probe.
   "import from the network": () =>

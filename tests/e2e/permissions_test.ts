@@ -65,8 +65,7 @@ Deno.test("the executable carries exactly these permissions", async () => {
 Deno.test("with these permissions, everything else is denied", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    const compiler = Deno.env.get("DENO_COMPILER") ?? Deno.execPath();
-    const { code, stderr } = await new Deno.Command(compiler, {
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [
         "compile",
         "--quiet",
