@@ -46,25 +46,53 @@ Deno.test("a file that takes the place of another is followed", async () => {
 });
 
 /** What the kubelet does to a ConfigMap volume: a new folder, a new link to it beside the old one, and a rename. */
-async function swapConfigMap(sandbox: Sandbox, number: number): Promise<void> {
+async function swapConfigMap(sandbox: Sandbox, item: string, number: number): Promise<void> {
   const folder = `..2026_11_21_19_28_${String(number).padStart(2, "0")}.${1_000_000 + number}`;
-  await sandbox.write(`/etc/config/${folder}/ip-masq-agent`, config(number));
+  await sandbox.write(`/etc/config/${folder}/${item}`, config(number));
+  const [top] = item.split("/");
   await sandbox.sh(`
 cd /etc/config
 old=$(readlink ..data || true)
 ln -s ${folder} ..data_tmp
 mv -T ..data_tmp ..data
-[ -e ip-masq-agent ] || ln -s ..data/ip-masq-agent ip-masq-agent
+[ -e ${top} ] || ln -s ..data/${top} ${top}
 [ -z "$old" ] || rm -r "$old"
 `);
 }
 
-for (const path of ["/etc/config/ip-masq-agent", "/etc/config"]) {
+const VOLUMES: readonly [path: string, item: string][] = [
+  ["/etc/config/ip-masq-agent", "ip-masq-agent"],
+  ["/etc/config", "ip-masq-agent"],
+  ["/etc/config/some/folder/ip-masq-agent", "some/folder/ip-masq-agent"],
+  ["/etc/config/some/folder", "some/folder/ip-masq-agent"],
+];
+
+for (const [path, item] of VOLUMES) {
   Deno.test(`a ConfigMap volume is followed, named as ${path}`, async () => {
     await using sandbox = await Sandbox.create();
-    await followsEdits(sandbox, path, () => swapConfigMap(sandbox, 0), (it) => swapConfigMap(sandbox, it));
+    await followsEdits(
+      sandbox,
+      path,
+      () => swapConfigMap(sandbox, item, 0),
+      (it) => swapConfigMap(sandbox, item, it),
+    );
   });
 }
+
+Deno.test("a folder that goes away and comes back is followed", async () => {
+  await using sandbox = await Sandbox.create();
+  const path = "/etc/ip-masq-agent/folder/config.yaml";
+  await sandbox.write(path, config(0));
+  await using daemon = new Daemon(sandbox, `--config-path=${path}`);
+  await daemon.line(/^IPv4: installed 3 rules/);
+  for (const goAway of ["rm -r folder", "mv folder old", "rm -r folder", "mv folder old2"]) {
+    const from = daemon.lines.length;
+    await sandbox.sh(`cd /etc/ip-masq-agent; ${goAway}`);
+    await daemon.line(/^IPv4: updated the rules: .* 3 rules missing and 1 rule too many$/, { from });
+    await sandbox.write(path, config(1));
+    await daemon.line(/^IPv4: updated the rules: .* 1 rule missing and 3 rules too many$/, { from });
+  }
+});
 
 Deno.test("a config that appears, and one that is deleted, is followed", async () => {
   await using sandbox = await Sandbox.create();
