@@ -13,7 +13,7 @@ import { systemClock } from "./lib/system/clock.ts";
 import { ChildProcessRunner } from "./lib/system/command_runner.ts";
 import { FileConfigSource, StdinConfigSource } from "./lib/system/config_source.ts";
 import { DirectoryWatcher } from "./lib/system/config_watcher.ts";
-import { METRICS_PORT, serveHttp } from "./lib/system/http_server.ts";
+import { serveHttp } from "./lib/system/http_server.ts";
 import { createLogger } from "./lib/system/logger.ts";
 
 /** Writes all of it, also to a pipe that takes a part at a time. */
@@ -43,10 +43,7 @@ const system: System = {
   createLogger: (options) => createLogger(options, printError),
   printOut: (text) => print(Deno.stdout, text),
   printError,
-  serveHttp: (host, answer) => {
-    serveHttp(host, answer, stop.signal);
-    return `${host.includes(":") ? `[${host}]` : host}:${METRICS_PORT}`;
-  },
+  serveHttp: (host, answer) => serveHttp(host, answer, stop.signal),
   revokeNetwork: () => void Deno.permissions.revokeSync({ name: "net" }),
   catchSignals: () => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop.abort());

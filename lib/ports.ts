@@ -150,3 +150,11 @@ export interface Answer {
   readonly contentType: string;
   readonly body: string;
 }
+
+/** A server that listens. */
+export interface HttpServer {
+  /** Its address and port, as a URL has them. */
+  readonly address: string;
+  /** Resolves when it serves no longer: with the reason, or undefined where it was asked to stop. Never rejects. */
+  readonly finished: Promise<Error | undefined>;
+}

@@ -75,12 +75,15 @@ function serveMetrics(host: string, agent: Agent, system: System, logger: Logger
   const retry = () =>
     void clock.after(LISTEN_RETRY_MS, () => serveMetrics(host, agent, system, logger, true));
   try {
-    const address = system.serveHttp(host, async (path) => {
+    const { address, finished } = system.serveHttp(host, async (path) => {
       const { answer } = await import("../agent/endpoints.ts");
       return await answer(path, agent, clock, build.version);
     });
     logger.info(`Metrics and health at http://${address}/metrics, /healthz and /readyz`);
     system.revokeNetwork();
+    void finished.then((error) => {
+      if (error !== undefined) logger.error(`Metrics and health are served no longer: ${error.message}`);
+    });
   } catch (error) {
     if (!hasFailed) {
       const why = (error as Error).message;

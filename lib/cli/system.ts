@@ -5,6 +5,7 @@ import type {
   CommandRunner,
   ConfigSource,
   ConfigWatcher,
+  HttpServer,
   Logger,
   LoggerOptions,
 } from "../ports.ts";
@@ -24,11 +25,11 @@ export interface System {
   printOut(text: string): void;
   printError(text: string): void;
   /**
-   * Answers HTTP requests on an address of this machine until the program stops. Returns the address with its port.
+   * Answers HTTP requests on an address of this machine until the program stops.
    *
-   * @throws {Error} The address can't be listened on.
+   * @throws {Error} The address can't be listened on, now: another program may use it.
    */
-  serveHttp(host: string, answer: (path: string) => Promise<Answer | undefined>): string;
+  serveHttp(host: string, answer: (path: string) => Promise<Answer | undefined>): HttpServer;
   /** Gives up the permission to use the network; a server that listens goes on. */
   revokeNetwork(): void;
   /**

@@ -62,6 +62,40 @@ Deno.test("the wildcard address serves other addresses too, and an address in us
   assertEquals(second.lines.filter((line) => line.startsWith("Cannot serve")).length, 1, "it is said once");
 });
 
+Deno.test("requests that are none give no log line, and healing goes on with no file descriptor left", async () => {
+  await using sandbox = await Sandbox.create();
+  await sandbox.writeConfig("resyncInterval: 1s\n");
+  await using daemon = new Daemon(sandbox, "--backend=iptables", "--metrics-bind-address=127.0.0.1:10264");
+  await daemon.line(/^IPv4: installed/);
+  await daemon.line(/^Metrics and health/);
+  const said = daemon.lines.length;
+  const requests: [request: string, status: number][] = [
+    ["GET /healthz HTTP/1.1\\r\\nHost: a b<>\\r\\n\\r\\n", 400],
+    ["POST /healthz HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n", 405],
+    ["FOO /healthz HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n", 405],
+    ["\\x16\\x03\\x01\\r\\n\\r\\n", 400],
+  ];
+  for (const [request, status] of requests) {
+    const script = `exec 3<>/dev/tcp/127.0.0.1/10264; printf '${request}' >&3; head -1 <&3`;
+    assertEquals(Number((await sandbox.sh(script)).split(" ")[1]), status, request);
+  }
+  assertEquals(daemon.lines.slice(said), []);
+
+  const open = (await sandbox.sh(`ls /proc/${daemon.pid}/fd | wc -l`)).trim();
+  await sandbox.sh(`prlimit --pid ${daemon.pid} --nofile=${Number(open) + 20}`);
+  // Each is open until the shell ends.
+  await sandbox.sh(`
+iptables -t nat -F IP-MASQ-AGENT
+for _ in {1..60}; do exec {connection}<>/dev/tcp/127.0.0.1/10264; done
+sleep 2
+`);
+  assertEquals((await get(sandbox, "/healthz")).status, 200);
+  await daemon.line(/^IPv4: repaired drift/, { from: said });
+  daemon.kill("SIGTERM");
+  assertEquals(await daemon.status(), 0);
+  assertEquals(daemon.lines.filter((line) => /^ {4}at |[Uu]ncaught/.test(line)), []);
+});
+
 Deno.test("without the flag nothing listens", async () => {
   await using sandbox = await Sandbox.create();
   await using daemon = new Daemon(sandbox);
