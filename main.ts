@@ -6,8 +6,9 @@
  */
 import denoJson from "./deno.json" with { type: "json" };
 import { run } from "./lib/cli/run.ts";
-import type { System } from "./lib/cli/system.ts";
+import { EXIT, type System } from "./lib/cli/system.ts";
 import { LARGEST_CONFIG } from "./lib/config/decode.ts";
+import { plural } from "./lib/config/printable.ts";
 import { readBuildCommit } from "./lib/system/build_commit.ts";
 import { systemClock } from "./lib/system/clock.ts";
 import { ChildProcessRunner } from "./lib/system/command_runner.ts";
@@ -15,16 +16,19 @@ import { FileConfigSource, StdinConfigSource } from "./lib/system/config_source.
 import { DirectoryWatcher } from "./lib/system/config_watcher.ts";
 import { serveHttp } from "./lib/system/http_server.ts";
 import { createLogger } from "./lib/system/logger.ts";
+import { CommandOutput, LogOutput } from "./lib/system/output.ts";
 
-/** Writes all of it, also to a pipe that takes a part at a time. */
-function print(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
-  let bytes = new TextEncoder().encode(text);
-  while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
-}
+/** Milliseconds that the end of the program waits for a reader of its log. */
+const FLUSH_MS = 1_000;
 
 const stop = new AbortController();
 const reloads: (() => void)[] = [];
-const printError = (text: string) => print(Deno.stderr, text);
+const output = new CommandOutput(Deno.stdout);
+const errorOutput = new CommandOutput(Deno.stderr);
+const log = new LogOutput(Deno.stderr);
+const printError = (text: string) => log.isIdle ? errorOutput.write(text) : log.write(text);
+let reportError = (message: string) => printError(`ip-masq-agent: ${message}\n`);
+
 const system: System = {
   clock: systemClock,
   runner: new ChildProcessRunner(),
@@ -40,8 +44,13 @@ const system: System = {
   createConfigSource: (path) =>
     path === "-" ? new StdinConfigSource(LARGEST_CONFIG) : new FileConfigSource(path, LARGEST_CONFIG),
   createConfigWatcher: (path) => new DirectoryWatcher(path),
-  createLogger: (options) => createLogger(options, printError),
-  printOut: (text) => print(Deno.stdout, text),
+  createLogger: (options) => {
+    const logger = createLogger(options, (line) => log.write(line));
+    log.onLoss = (lines) => logger.warning(`${plural(lines, "log line")} could not be written`);
+    reportError = logger.error;
+    return logger;
+  },
+  printOut: (text) => output.write(text),
   printError,
   serveHttp: (host, answer) => serveHttp(host, answer, stop.signal),
   revokeNetwork: () => void Deno.permissions.revokeSync({ name: "net" }),
@@ -53,6 +62,36 @@ const system: System = {
   onReload: (callback) => void reloads.push(callback),
 };
 
-const exitCode = await run(Deno.args, system);
-// Not by returning: a file system that hangs, or a command that does, would keep the program alive.
-Deno.exit(exitCode);
+/** Not by returning: a file system that hangs, or a command that does, would keep the program alive. */
+async function end(exitCode: number): Promise<never> {
+  await log.flush(FLUSH_MS);
+  Deno.exit(exitCode);
+}
+
+/** An error that nobody foresaw: one line, and the end. A daemon that is half dead helps nobody. */
+function endWith(error: unknown): void {
+  const [message = "", ...places] = (error instanceof Error ? error.stack ?? error.message : String(error))
+    .split("\n").map((line) => line.trim());
+  reportError(`Unexpected error, please report it: ${[message, ...places.slice(0, 3)].join(" ")}`);
+  void end(EXIT.failed);
+}
+
+addEventListener("error", (event) => {
+  event.preventDefault();
+  endWith(event.error);
+});
+addEventListener("unhandledrejection", (event) => {
+  event.preventDefault();
+  endWith(event.reason);
+});
+
+try {
+  const exitCode = await run(Deno.args, system);
+  if (output.error !== undefined && !output.isUnread) {
+    printError(`ip-masq-agent: Cannot write to standard output: ${output.error.message}\n`);
+  }
+  const outputCode = output.error === undefined ? EXIT.done : output.isUnread ? EXIT.unread : EXIT.failed;
+  await end(exitCode === EXIT.done ? outputCode : exitCode);
+} catch (error) {
+  endWith(error);
+}

@@ -43,5 +43,8 @@ export interface System {
   onReload(callback: () => void): void;
 }
 
-/** Done; failed; bad usage or bad config. */
-export const EXIT = { done: 0, failed: 1, badInput: 2 } as const;
+/**
+ * Done; failed; bad usage or bad config; done, but nobody read all of the output, which a shell tells of other tools as
+ * 128 + SIGPIPE.
+ */
+export const EXIT = { done: 0, failed: 1, badInput: 2, unread: 141 } as const;
