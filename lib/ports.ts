@@ -116,7 +116,13 @@ export interface ConfigFile {
 
 /** What reading gave: the files sorted by name, none where there is none; or why something that is there can't be read. */
 export type ConfigReading =
-  | { readonly files: readonly ConfigFile[] }
+  | {
+    readonly files: readonly ConfigFile[];
+    /** Names of backups beside the files of a folder, which are not read. Left out where there are none. */
+    readonly skipped?: readonly string[];
+    /** Where there is no file: names of some other files of the folder, at most five. Left out where there are none. */
+    readonly others?: readonly string[];
+  }
   | {
     readonly unreadable: string;
     /** Whether it is outside of the folders that the program may read. */

@@ -1,6 +1,8 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import { dirname } from "@std/path";
 import { LARGEST_CONFIG } from "../../lib/config/decode.ts";
 import { loadConfig } from "../../lib/config/load_config.ts";
+import type { ConfigReading } from "../../lib/ports.ts";
 import { FileConfigSource } from "../../lib/system/config_source.ts";
 
 /** A folder that goes away with the test. */
@@ -63,6 +65,88 @@ Deno.test("FileConfigSource reads the ip-masq* files of a folder by name, and no
     const reading = await read(folder, folder) as Record<string, string>;
     assertEquals(Object.keys(reading), ["ip-masq", "ip-masq-a.yaml", "ip-masq-agent", "ip-masq-b"]);
     assertEquals(Object.values(reading), ["ip-masq", "ip-masq-a.yaml", "ip-masq-agent", "ip-masq-b"]);
+  }));
+
+Deno.test("FileConfigSource skips backups in a folder, and says which", () =>
+  withFolder(async (folder) => {
+    const backups = ["~", ".bak", ".orig", ".swp", ".tmp", ".save"].map((end) => `ip-masq-agent${end}`)
+      .concat("ip-masq.yaml.dpkg-old", "ip-masq.yaml.rpmsave", "ip-masq.yaml.ucf-dist");
+    const configs = [
+      "ip-masq-agent",
+      "ip-masq-a.backup",
+      "ip-masq-b.tmp.yaml",
+      "ip-masq-rpmsave",
+      "ip-masq.yaml",
+    ];
+    for (const name of [...backups, ...configs]) await Deno.writeTextFile(`${folder}/${name}`, name);
+    const reading = await new FileConfigSource(folder, LARGEST_CONFIG).read();
+    assert("files" in reading);
+    assertEquals(reading.files.map(({ name }) => name), configs.sort().map((name) => `${folder}/${name}`));
+    assertEquals(reading.skipped, backups.sort());
+    // Who names a backup wants it.
+    assertEquals(await read(`${folder}/ip-masq-agent.bak`, folder), {
+      "ip-masq-agent.bak": "ip-masq-agent.bak",
+    });
+  }));
+
+Deno.test("FileConfigSource tells other files where there is no config", async (t) => {
+  const tables: [name: string, files: string[], path: string, expected: Partial<ConfigReading>][] = [
+    ["a key of another name", ["config"], "ip-masq-agent", { others: ["config"] }],
+    ["a folder without a config", ["config", "agent.yaml"], "", { others: ["agent.yaml", "config"] }],
+    ["many", ["f", "e", "d", "c", "b", "a"], "", { others: ["a", "b", "c", "d", "e"] }],
+    ["hidden ones", [".a", "..data"], "", {}],
+    ["a folder", ["x/y"], "", {}],
+    ["a backup", ["ip-masq-agent.bak", "x"], "", { skipped: ["ip-masq-agent.bak"], others: ["x"] }],
+    ["a backup beside a name", ["ip-masq-agent~"], "ip-masq-agent", { others: ["ip-masq-agent~"] }],
+    ["no folder", ["x"], "nowhere/ip-masq-agent", {}],
+  ];
+  for (const [name, files, path, expected] of tables) {
+    await t.step(name, () =>
+      withFolder(async (folder) => {
+        for (const file of files) {
+          await Deno.mkdir(dirname(`${folder}/${file}`), { recursive: true });
+          await Deno.writeTextFile(`${folder}/${file}`, "");
+        }
+        const reading = await new FileConfigSource(`${folder}/${path}`.replace(/\/$/, ""), 1).read();
+        assertEquals(reading, { files: [], ...expected });
+      }));
+  }
+  await t.step("links of a ConfigMap, one of which leads nowhere", () =>
+    withFolder(async (folder) => {
+      await mountConfigMap(folder, "..1", { config: "", "ip-masq-agent": "" });
+      await mountConfigMap(folder, "..2", { config: "" });
+      const reading = await new FileConfigSource(`${folder}/ip-masq-agent`, LARGEST_CONFIG).read();
+      assertEquals(reading, { files: [], others: ["config"] });
+    }));
+});
+
+Deno.test("FileConfigSource goes on without a file system that hangs, and asks it once only", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/config`;
+    await Deno.writeTextFile(path, "a: 1");
+    const source = new FileConfigSource(path, LARGEST_CONFIG, { timeLimitMs: 20 });
+    const stat = Deno.stat;
+    let asked = 0;
+    let answer = () => {};
+    Deno.stat = async (path) => {
+      asked++;
+      await new Promise<void>((resolve) => answer = resolve);
+      return await stat(path);
+    };
+    try {
+      const hanging = { unreadable: "the file system did not answer within 0.02s", isHanging: true };
+      for (let time = 0; time < 3; time++) assertEquals(await source.read(), hanging);
+      assertEquals(asked, 1);
+      const reading = source.read();
+      answer();
+      assertEquals("files" in await reading, true);
+      Deno.stat = stat;
+      assertEquals("files" in await source.read(), true, "it is asked again once it has answered");
+      Deno.stat = () => Promise.reject(new Error("Input/output error (os error 5)"));
+      assertEquals(await source.read(), { unreadable: "Input/output error (os error 5)" });
+    } finally {
+      Deno.stat = stat;
+    }
   }));
 
 Deno.test("FileConfigSource follows the links of a ConfigMap's volume, and reads no version twice", () =>
