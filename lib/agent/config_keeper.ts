@@ -1,7 +1,7 @@
 /** Keeps the last good config, and says when what is there now is another one, or bad. */
 import { applyDefaults, type ConfigOptions, formatConfig, type MasqConfig } from "../config/config.ts";
 import { ConfigError, formatProblem } from "../config/problem.ts";
-import type { ConfigSource, Logger } from "../ports.ts";
+import type { ConfigReading, ConfigSource, Logger } from "../ports.ts";
 import { loadReading } from "./read_config.ts";
 import { Reporter } from "./reporter.ts";
 
@@ -14,7 +14,9 @@ export class ConfigKeeper {
   #config: MasqConfig | undefined;
   #text = "";
   #isGood = true;
-  #isReadable = true;
+  #isHanging = false;
+  /** Whether there were files when it was last read; undefined before. */
+  #hadFiles: boolean | undefined;
 
   constructor(source: ConfigSource, options: ConfigOptions, logger: Logger) {
     this.#source = source;
@@ -33,9 +35,9 @@ export class ConfigKeeper {
     return this.#isGood;
   }
 
-  /** Whether the file system answered when it was last asked. */
-  get isReadable(): boolean {
-    return this.#isReadable;
+  /** Whether the file system did not answer in time when it was last asked. */
+  get isHanging(): boolean {
+    return this.#isHanging;
   }
 
   /** Milliseconds between two checks. */
@@ -52,11 +54,12 @@ export class ConfigKeeper {
   async read(): Promise<boolean> {
     try {
       const reading = await this.#source.read();
-      this.#isReadable = !("unreadable" in reading);
+      this.#isHanging = "unreadable" in reading && reading.isHanging === true;
       const { config, warnings } = await loadReading(this.#source.path, reading, this.#options);
       if (!this.#isGood) this.#reporter.report("info", `Config ${this.#source.path} is good again`);
       if (warnings.length > 0) this.#reporter.report("warning", ...warnings.map(formatProblem));
       this.#isGood = true;
+      if ("files" in reading) this.#reportPresence(reading);
       return this.#use(config);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
@@ -68,6 +71,23 @@ export class ConfigKeeper {
       this.#reporter.report("error", ...lines, `Config ${this.#source.path} is bad: ${consequence}`);
       return false;
     }
+  }
+
+  /** A config that is not there is never silent: its file may only be named otherwise. */
+  #reportPresence({ files, skipped = [], others = [] }: Extract<ConfigReading, { files: unknown }>): void {
+    const hasFiles = files.length > 0;
+    if (hasFiles !== this.#hadFiles) {
+      if (skipped.length > 0) this.#logger.verbose(2, () => `Skipped as backups: ${skipped.join(", ")}`);
+      if (!hasFiles) {
+        const hint = others.length === 0
+          ? ""
+          : `; its folder has ${others.join(", ")}: is the ConfigMap's key or --config-path wrong?`;
+        if (this.#hadFiles) {
+          this.#logger.warning(`Config ${this.#source.path} is gone: the defaults apply${hint}`);
+        } else this.#logger.info(`No config at ${this.#source.path}: the defaults apply${hint}`);
+      }
+    }
+    this.#hadFiles = hasFiles;
   }
 
   #use(config: MasqConfig): boolean {

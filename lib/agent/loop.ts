@@ -46,7 +46,7 @@ export class Loop {
       try {
         await this.#step();
         // Only a file system that answered is watched. What changed since it was read gives no event any more.
-        if (agent.config.isReadable && watcher?.ensure(() => this.#debounce())) this.#debounce();
+        if (!agent.config.isHanging && watcher?.ensure(() => this.#debounce())) this.#debounce();
       } catch (error) {
         this.#dueMs = clock.now() + agent.config.resyncIntervalMs;
         logger.error(`Unexpected error: ${error instanceof Error ? error.message : error}`);

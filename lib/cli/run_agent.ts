@@ -1,7 +1,6 @@
 /** The agent itself: once, or as a daemon. */
 import { Agent } from "../agent/agent.ts";
 import { Loop } from "../agent/loop.ts";
-import { PatientSource } from "../agent/patient_source.ts";
 import { createBackend } from "../backends/create_backend.ts";
 import type { CommandRunner, Logger } from "../ports.ts";
 import type { AgentOptions } from "./agent_options.ts";
@@ -31,7 +30,7 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
   };
   const { chainName } = options;
   const agent = new Agent({
-    source: new PatientSource(system.createConfigSource(options.configPath), clock),
+    source: system.createConfigSource(options.configPath),
     families: familiesOf(options),
     chooseBackend: () => decideBackend(options, runner),
     createBackend: (name, family) => createBackend(name, family, chainName, runner),

@@ -97,6 +97,26 @@ Deno.test("Agent.cycle() uses the defaults where there is no config", async () =
   assertEquals(backend.rules?.length, 5);
 });
 
+Deno.test("Agent.cycle() says that there is no config, and that one is gone, once", async () => {
+  const { agent, source, logger } = setUp();
+  source.others = ["config"];
+  await agent.cycle();
+  await agent.cycle();
+  const hint = "; its folder has config: is the ConfigMap's key or --config-path wrong?";
+  assertEquals(logger.take(), [
+    `I No config at /etc/config/test: the defaults apply${hint}`,
+    "I IPv4: installed 5 rules, with a list of iptables-nft",
+  ]);
+  source.text = TEN;
+  await agent.cycle();
+  logger.take();
+  source.text = undefined;
+  source.others = [];
+  await agent.cycle();
+  await agent.cycle();
+  assertEquals(logger.take()[0], "W Config /etc/config/test is gone: the defaults apply");
+});
+
 Deno.test("Agent.cycle() says a warning once", async () => {
   const { agent, logger } = setUp(`${TEN}\ncolour: red`);
   await agent.cycle();

@@ -185,6 +185,7 @@ Deno.test("Loop waits for the quiet behind a burst of events, but not for ever",
 Deno.test("Loop watches no file system that does not answer", async () => {
   const host = new FakeHost(TEN);
   host.source.unreadable = "the file system did not answer within 5s";
+  host.source.isHanging = true;
   const watcher = new FakeWatcher();
   await running(host, () => Promise.resolve(), watcher);
   assertEquals(watcher.ensured, 0);

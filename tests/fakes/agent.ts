@@ -102,17 +102,23 @@ export class FakeConfigSource implements ConfigSource {
   text: string | undefined;
   /** Why it can't be read, where it can't. */
   unreadable: string | undefined;
+  /** Whether that is because the file system does not answer. */
+  isHanging = false;
+  /** Other files of its folder, which are told where there is no config. */
+  others: readonly string[] = [];
 
   constructor(text?: string) {
     this.text = text;
   }
 
   read(): Promise<ConfigReading> {
-    if (this.unreadable !== undefined) return Promise.resolve({ unreadable: this.unreadable });
+    if (this.unreadable !== undefined) {
+      return Promise.resolve({ unreadable: this.unreadable, isHanging: this.isHanging });
+    }
     const files = this.text === undefined
       ? []
       : [{ name: this.path, bytes: new TextEncoder().encode(this.text) }];
-    return Promise.resolve({ files });
+    return Promise.resolve({ files, others: this.others });
   }
 }
 
