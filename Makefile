@@ -1,5 +1,5 @@
 # The commands that a person types; the tasks themselves stand in deno.json.
-.PHONY: run test test-hosts fuzz bench bench-flows check build install image test-image manifests release fmt setup clean
+.PHONY: run test test-hosts fuzz mutants bench bench-flows check build install image test-image manifests release fmt setup clean
 
 VERSION = $(shell node -p 'require("./deno.json").version')
 
@@ -25,6 +25,10 @@ test-hosts: dist/ip-masq-agent
 # A million random configs, always the same ones: FUZZ="COUNT SEED" for others.
 fuzz: setup
 	@$(DENO) task --quiet fuzz $(FUZZ)
+
+# 200 faults in lib, one at a time, and whether the tests see them: MUTANTS="COUNT SEED FOLDER" for others.
+mutants: setup
+	@$(DENO) task --quiet mutants $(MUTANTS)
 
 # What the agent costs: a check, the start, a reload, memory. PEER=/path/to/agent measures another one beside it.
 bench: dist/ip-masq-agent
