@@ -48,14 +48,16 @@ Deno.test("a sync that hangs does not hold up the end", async () => {
   await using sandbox = await Sandbox.create();
   await using daemon = new Daemon(sandbox, "--backend=iptables");
   await daemon.line(/^IPv4: installed/);
-  await sandbox.write("/run/hang", "#!/bin/sh\ntrap '' TERM\nexec sleep 20\n");
+  await sandbox.write("/run/hang", "#!/bin/sh\ntrap '' TERM\ntouch /run/hanging\nexec sleep 60\n");
   await sandbox.sh("chmod +x /run/hang; ln -sfn /run/hang /etc/alternatives/iptables-restore");
   daemon.kill("SIGHUP");
   await daemon.line(/^SIGHUP: syncing now/);
+  await sandbox.sh("until [ -e /run/hanging ]; do sleep 0.02; done");
   const start = performance.now();
   daemon.kill("SIGTERM");
   assertEquals(await daemon.status(), 0);
-  assert(performance.now() - start < 10_000, "it waited for the command");
+  // The command itself would be killed after 30 s.
+  assert(performance.now() - start < 20_000, "it waited for the command");
   assertEquals(daemon.lines.slice(-2), [
     "Stopped in the middle of a sync that hangs",
     "Stopped: the rules stay in place",
@@ -69,17 +71,19 @@ Deno.test("what a sync that hangs was about to write is not written after the en
     `#!/bin/bash
 text=$(cat)
 [[ $text = *"-N IP-MASQ-AGENT"* ]] && exit 1
-[[ $text = *":IP-MASQ-AGENT"* ]] && { touch /run/writing; sleep 3; touch /run/wrote; }
+[[ $text = *":IP-MASQ-AGENT"* ]] && { echo $$ >/run/writing; sleep 20; touch /run/wrote; }
 exec /usr/sbin/iptables-nft-restore "$@" <<<"$text"
 `,
   );
   await sandbox.sh("chmod +x /run/slow; ln -sfn /run/slow /etc/alternatives/iptables-restore");
   await using daemon = new Daemon(sandbox, "--backend=iptables", "--cleanup-on-exit");
-  await sandbox.sh("until [ -e /run/writing ]; do sleep 0.02; done");
+  const writer = (await sandbox.sh("until [ -s /run/writing ]; do sleep 0.02; done; cat /run/writing"))
+    .trim();
   daemon.kill("SIGTERM");
   assertEquals(await daemon.status(), 0);
   assert(daemon.lines.includes("Stopped in the middle of a sync that hangs"), daemon.lines.join("\n"));
-  await sandbox.sh("sleep 3");
+  // A process that has ended has no executable, even where nobody has asked for its exit code yet.
+  await sandbox.sh(`while [ -e /proc/${writer}/exe ]; do sleep 0.02; done`);
   assertEquals(
     await sandbox.sh("ls /run/wrote 2>/dev/null || true; iptables -t nat -S | grep MASQ || true"),
     "",
@@ -88,13 +92,15 @@ exec /usr/sbin/iptables-nft-restore "$@" <<<"$text"
 
 Deno.test("--once ends at a signal while it waits for another program's lock", async () => {
   await using sandbox = await Sandbox.create("legacy");
-  await sandbox.sh("flock /run/xtables.lock sleep 10 >/dev/null 2>&1 & sleep 0.2");
-  const start = performance.now();
-  const script = `${EXECUTABLE} --once --backend=iptables-legacy & agent=$!
-until grep -qs iptables /proc/$(pgrep -P $agent | head -1)/comm; do sleep 0.02; done
-sleep 0.5; kill -TERM $agent; wait $agent; echo $?`;
-  assertEquals(await sandbox.sh(`set +e; ${script}`), "143\n");
-  assert(performance.now() - start < 4_000, "it waited for the lock");
+  await sandbox.sh(`flock /run/xtables.lock sh -c 'echo $$ >/run/held; exec sleep 60' >/dev/null 2>&1 &
+until [ -s /run/held ]; do sleep 0.02; done`);
+  const [code, milliseconds] = (await sandbox.sh(`set +e
+${EXECUTABLE} --once --backend=iptables-legacy & agent=$!
+until command=$(pgrep -P $agent) && grep -q -- "-> FLOCK .* $command " /proc/locks; do sleep 0.02; done
+start=\${EPOCHREALTIME/./}; kill -TERM $agent; wait $agent; echo $? $(((\${EPOCHREALTIME/./} - start) / 1000))
+kill $(cat /run/held)`)).split(" ").map(Number);
+  assertEquals(code, 143);
+  assert(milliseconds! < 4_000, "it waited for the lock");
 });
 
 Deno.test("a command that waits for its input ends at a signal, as any program does", async (t) => {
@@ -109,7 +115,7 @@ Deno.test("a command that waits for its input ends at a signal, as any program d
       // Deno reads standard input in a thread of that name.
       while (!await hasThread(child.pid, "tokio-runtime-w")) { /* It starts. */ }
       child.kill(signal);
-      const giveUp = setTimeout(() => child.kill("SIGKILL"), 5_000);
+      const giveUp = setTimeout(() => child.kill("SIGKILL"), 30_000);
       assertEquals((await child.status).signal, signal);
       clearTimeout(giveUp);
       await child.stdin.abort();

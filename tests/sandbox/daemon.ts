@@ -33,8 +33,11 @@ export class Daemon implements AsyncDisposable {
     }
   }
 
-  /** Waits for a line that comes after `from` others; fails after `milliseconds`. Returns how long it took. */
-  async line(pattern: RegExp, { from = 0, milliseconds = 10_000 } = {}): Promise<number> {
+  /**
+   * Waits for a line that comes after `from` others; fails after `milliseconds`, a time that a busy machine keeps.
+   * Returns how long it took.
+   */
+  async line(pattern: RegExp, { from = 0, milliseconds = 60_000 } = {}): Promise<number> {
     const start = performance.now();
     while (!this.lines.slice(from).some((line) => pattern.test(line))) {
       const left = start + milliseconds - performance.now();

@@ -38,8 +38,11 @@ set -e
 mount -t tmpfs tmpfs /run
 mkdir /run/etc /run/etc/upper /run/etc/work
 mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/etc/upper,workdir=/run/etc/work /etc
-rm -rf /etc/config /etc/ip-masq-agent
-mkdir /etc/config /etc/ip-masq-agent
+# Empty, whatever the machine has there: an overlay of a user namespace can't replace a folder.
+for folder in /etc/config /etc/ip-masq-agent; do
+  mkdir -p "$folder"
+  mount -t tmpfs -o mode=755 tmpfs "$folder"
+done
 # In a user namespace only what is copied belongs to us.
 mkdir /run/alternatives
 cp -P /etc/alternatives/* /run/alternatives/
