@@ -26,7 +26,7 @@ test-hosts: dist/ip-masq-agent
 fuzz: setup
 	@$(DENO) task --quiet fuzz $(FUZZ)
 
-# 200 faults in lib, one at a time, and whether the tests see them: MUTANTS="COUNT SEED FOLDER" for others.
+# 200 faults in lib, one at a time, and whether the tests see them: MUTANTS="COUNT SEED PATH…" for others.
 mutants: setup
 	@$(DENO) task --quiet mutants $(MUTANTS)
 

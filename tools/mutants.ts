@@ -1,7 +1,7 @@
 /**
- * Asks whether the tests can fail: `mutants.ts [COUNT [SEED [FOLDER]]]` plants one fault at a time into a copy of
- * lib (or of FOLDER of it), runs the pure tests that import the file, for lib/system its own tests too, and prints
- * each mutant that they let live. Fails where they kill fewer than nine of ten.
+ * Asks whether the tests can fail: `mutants.ts [COUNT [SEED [PATH…]]]` plants one fault at a time into a copy of lib,
+ * or of some paths of it, and runs the pure tests that import the file, for lib/system its own tests, too. Prints
+ * each mutant that they let live; fails where they kill fewer than nine of ten.
  *
  * Faults that the types refuse are not counted. A test that hangs kills, too.
  *
@@ -67,7 +67,10 @@ async function main(): Promise<void> {
     Array.from({ length: navigator.hardwareConcurrency }, (_, index) => copyTree(String(index))),
   );
   const testsOf = await findTests();
-  const mutants = await sample(await findMutants(Deno.args[2] ?? "lib"), trees[0]!);
+  const mutants = await sample(
+    await findMutants(Deno.args.length > 2 ? Deno.args.slice(2) : ["lib"]),
+    trees[0]!,
+  );
 
   const before = performance.now();
   const tests = [...new Set(mutants.flatMap(({ file }) => testsOf.get(file) ?? []))];
@@ -113,15 +116,22 @@ async function copyTree(name: string): Promise<string> {
   return tree;
 }
 
-/** All faults that can be planted below a folder. */
-async function findMutants(below: string): Promise<Mutant[]> {
+/** All faults that can be planted in files and folders. */
+async function findMutants(paths: readonly string[]): Promise<Mutant[]> {
   const config = join(folder, "lint.json");
   const plugin = fromFileUrl(import.meta.resolve("./mutant_operators.ts"));
   await Deno.writeTextFile(
     config,
     JSON.stringify({ lint: { plugins: [plugin], rules: { tags: [], include: ["mutants/mutation"] } } }),
   );
-  const { stdout } = await run([Deno.execPath(), "lint", "--json", "--config", config, join(ROOT, below)]);
+  const { stdout } = await run([
+    Deno.execPath(),
+    "lint",
+    "--json",
+    "--config",
+    config,
+    ...paths.map((path) => join(ROOT, path)),
+  ]);
   const { diagnostics } = JSON.parse(stdout) as {
     readonly diagnostics: readonly {
       readonly filename: string;
@@ -228,6 +238,8 @@ async function runTests(tree: string, tests: readonly string[], timeLimitMs?: nu
     Deno.execPath(),
     "test",
     ...FLAGS,
+    "--sanitize-ops",
+    "--sanitize-resources",
     "--no-check",
     "--no-prompt",
     "--fail-fast",
