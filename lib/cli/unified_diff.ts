@@ -27,20 +27,19 @@ export function unifiedDiff({ oldName, newName, oldLines, newLines, isSame }: Di
   const lines = compareLines(oldLines, newLines, isSame ?? ((a, b) => a === b));
   const output: string[] = [];
   let [oldLine, newLine] = [1, 1];
-  for (let at = 0; at < lines.length;) {
-    const end = hunkEnd(lines, at);
-    if (end === undefined) break;
-    const first = Math.max(at, end.firstChange - CONTEXT);
+  let at = 0;
+  for (let found = hunkEnd(lines, at); found !== undefined; found = hunkEnd(lines, at)) {
+    const first = Math.max(at, found.firstChange - CONTEXT);
     oldLine += first - at;
     newLine += first - at;
-    const hunk = lines.slice(first, end.end);
+    const hunk = lines.slice(first, found.end);
     const oldCount = hunk.filter(({ mark }) => mark !== "+").length;
     const newCount = hunk.filter(({ mark }) => mark !== "-").length;
     output.push(`@@ -${range(oldLine, oldCount)} +${range(newLine, newCount)} @@`);
     for (const { mark, text } of hunk) output.push(mark + text);
     oldLine += oldCount;
     newLine += newCount;
-    at = end.end;
+    at = found.end;
   }
   return output.length === 0 ? [] : [`--- ${oldName}`, `+++ ${newName}`, ...output];
 }
@@ -89,6 +88,7 @@ function compareLines(
   ];
 }
 
+/** Compares what is left without the same lines at both ends. */
 function compareMiddle(
   a: readonly string[],
   b: readonly string[],
@@ -96,13 +96,13 @@ function compareMiddle(
 ): DiffLine[] {
   /** How far each diagonal got, before each number of changes. */
   const history: Map<number, number>[] = [];
-  const reach = new Map<number, number>([[1, 0]]);
+  const reach = new Map<number, number>();
   const most = Math.min(a.length + b.length, MOST_CHANGES);
   for (let changes = 0; changes <= most; changes++) {
     history.push(new Map(reach));
     for (let diagonal = -changes; diagonal <= changes; diagonal += 2) {
-      const [left, above] = [reach.get(diagonal - 1) ?? -1, reach.get(diagonal + 1) ?? -1];
-      let x = diagonal === -changes || diagonal !== changes && left < above ? above : left + 1;
+      const [left, above] = neighbours(reach, diagonal);
+      let x = left < above ? above : left + 1;
       while (x < a.length && x - diagonal < b.length && isSame(a[x]!, b[x - diagonal]!)) x++;
       reach.set(diagonal, x);
       if (x >= a.length && x - diagonal >= b.length) return walkBack(a, b, history);
@@ -114,6 +114,11 @@ function compareMiddle(
   ];
 }
 
+/** How far the diagonals on both sides got; less than nothing where one was not reached yet. */
+function neighbours(reach: ReadonlyMap<number, number>, diagonal: number): [left: number, above: number] {
+  return [reach.get(diagonal - 1) ?? -1, reach.get(diagonal + 1) ?? -1];
+}
+
 function walkBack(
   a: readonly string[],
   b: readonly string[],
@@ -121,19 +126,15 @@ function walkBack(
 ): DiffLine[] {
   const lines: DiffLine[] = [];
   let [x, y] = [a.length, b.length];
-  for (let changes = history.length - 1; changes >= 0; changes--) {
-    const reach = history[changes]!;
+  // Before the first change there is nothing: both begin with it.
+  for (const reach of history.slice(1).reverse()) {
     const diagonal = x - y;
-    const [left, above] = [reach.get(diagonal - 1) ?? -1, reach.get(diagonal + 1) ?? -1];
-    const isAddition = diagonal === -changes || diagonal !== changes && left < above;
+    const [left, above] = neighbours(reach, diagonal);
+    const isAddition = left < above;
     const beforeX = isAddition ? above : left;
     const beforeY = beforeX - (isAddition ? diagonal + 1 : diagonal - 1);
-    const stopX = changes === 0 ? 0 : isAddition ? beforeX : beforeX + 1;
-    while (x > stopX) {
-      lines.push({ mark: " ", text: a[--x]! });
-      y--;
-    }
-    if (changes === 0) break;
+    const stopX = isAddition ? beforeX : beforeX + 1;
+    while (x > stopX) lines.push({ mark: " ", text: a[--x]! });
     lines.push(isAddition ? { mark: "+", text: b[beforeY]! } : { mark: "-", text: a[beforeX]! });
     [x, y] = [beforeX, beforeY];
   }

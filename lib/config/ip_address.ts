@@ -82,17 +82,17 @@ export function formatIpAddress({ family, value }: IpAddress): string {
   const groups = value.toString(16).padStart(32, "0").match(/.{4}/g)!.map((group) => parseInt(group, 16));
   const gap = longestZeroRun(groups);
   const join = (part: readonly number[]) => part.map((group) => group.toString(16)).join(":");
-  if (gap.length < 2) return join(groups);
+  if (gap === undefined) return join(groups);
   return `${join(groups.slice(0, gap.start))}::${join(groups.slice(gap.start + gap.length))}`;
 }
 
-function longestZeroRun(groups: readonly number[]): { start: number; length: number } {
-  let best = { start: 0, length: 0 };
-  for (let start = 0; start < groups.length; start++) {
+/** The first of the longest runs of zeros; a single zero is none. */
+function longestZeroRun(groups: readonly number[]): { start: number; length: number } | undefined {
+  let best: { start: number; length: number } | undefined;
+  for (const start of groups.keys()) {
     let end = start;
     while (groups[end] === 0) end++;
-    if (end - start > best.length) best = { start, length: end - start };
-    start = Math.max(start, end);
+    if (end - start > (best?.length ?? 1)) best = { start, length: end - start };
   }
   return best;
 }

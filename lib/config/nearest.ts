@@ -30,7 +30,8 @@ function editDistance(a: string, b: string): number {
         last[j]! + 1,
         last[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1),
       );
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+      // Before the first letter there is none, which is like no letter of the other word.
+      if (a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
         distance = Math.min(distance, beforeLast[j - 2]! + 1);
       }
       row.push(distance);

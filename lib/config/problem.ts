@@ -68,9 +68,8 @@ export class ProblemList {
 
 /** Puts problems in the order of the lines that they are about. */
 export function sortProblems(problems: readonly ConfigProblem[]): ConfigProblem[] {
-  const line = ({ origin }: ConfigProblem) => origin.line ?? Infinity;
-  const column = ({ origin }: ConfigProblem) => origin.column ?? Infinity;
-  // The difference of two unknown lines is NaN, which is as good as 0.
+  const line = ({ origin }: ConfigProblem) => origin.line ?? Number.MAX_SAFE_INTEGER;
+  const column = ({ origin }: ConfigProblem) => origin.column ?? Number.MAX_SAFE_INTEGER;
   return problems.toSorted((a, b) => line(a) - line(b) || column(a) - column(b));
 }
 

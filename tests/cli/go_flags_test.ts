@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { parseAgentOptions } from "../../lib/cli/agent_options.ts";
 import { FLAGS } from "../../lib/cli/flag_definitions.ts";
-import { UsageError } from "../../lib/cli/go_flags.ts";
+import { parseGoFlags, UsageError } from "../../lib/cli/go_flags.ts";
 import { usage } from "../../lib/cli/usage.ts";
 import { parsePortRanges } from "../../lib/config/port_range.ts";
 
@@ -121,4 +121,19 @@ Deno.test("usage() has every flag that means something, on lines that fit a term
     assertEquals(text.includes(`--${name}`), help !== undefined, name);
   }
   assertEquals(text.split("\n").filter((line) => line.length > 80), []);
+});
+
+Deno.test("parseGoFlags() takes what follows -- as words, and - as a word", () => {
+  const parsed = (...args: string[]) => {
+    const { values, words } = parseGoFlags(args, FLAGS);
+    return [Object.fromEntries(values), words];
+  };
+  assertEquals(parsed("a", "--once", "--", "--dry-run", "--", "b"), [{ once: "true" }, [
+    "a",
+    "--dry-run",
+    "--",
+    "b",
+  ]]);
+  assertEquals(parsed("--"), [{}, []]);
+  assertEquals(parsed("-", "-v", "3", "x"), [{ v: "3" }, ["-", "x"]]);
 });

@@ -117,6 +117,35 @@ Deno.test("unifiedDiff() of long and quite different texts is quick, and right",
   assertEquals(performance.now() - start < 5_000, true);
 });
 
+Deno.test("unifiedDiff() shows what is the same at both ends as such, however much differs between", () => {
+  const [head, tail] = ["head", "tail"].map((name) =>
+    Array.from({ length: 1_000 }, (_, index) => `${name} ${index}`)
+  );
+  const middle = (name: string) => Array.from({ length: 300 }, (_, index) => `${name} ${index}`);
+  const oldLines = [...head!, ...middle("old"), ...tail!];
+  const newLines = [...head!, ...middle("new"), ...tail!];
+  const output = unifiedDiff({ oldName: "old", newName: "new", oldLines, newLines });
+  assertEquals(patch(oldLines, output), newLines);
+  assertEquals(output[2], "@@ -998,306 +998,306 @@");
+  assertEquals(output.length, 3 + 3 + 300 + 300 + 3);
+});
+
+Deno.test("unifiedDiff() takes lines for the same that say the same, and shows the old one", () => {
+  const isSame = (a: string, b: string) => a.toLowerCase() === b.toLowerCase();
+  const names = { oldName: "old", newName: "new", isSame };
+  assertEquals(unifiedDiff({ ...names, oldLines: ["A", "b"], newLines: ["a", "B"] }), []);
+  assertEquals(
+    unifiedDiff({ ...names, oldLines: ["A", "b", "C", "d"], newLines: ["a", "x", "c", "D"] }).slice(3),
+    [
+      " A",
+      "-b",
+      "+x",
+      " C",
+      " d",
+    ],
+  );
+});
+
 Deno.test("colourDiff() colours changes, hunks and names, as git does", () => {
   assertEquals(colourDiff(["--- a", "+++ b", "@@ -1 +1 @@", "-x", "+y", " z"]), [
     "\x1b[1m--- a\x1b[0m",

@@ -30,6 +30,9 @@ Deno.test("formatIpAddress() writes IPv6 as RFC 5952 section 4 has it", async (t
     ["0:0:0:0:0:0:0:1", "::1"],
     ["fe80:0:0:0:0:0:0:0", "fe80::"],
     ["64:ff9b::192.0.2.1", "64:ff9b::c000:201"],
+    ["1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:0"], // "::" for a single zero is read, but not written
+    ["::2:3:4:5:6:7:8", "0:2:3:4:5:6:7:8"],
+    ["1:0:0:2:3:0:0:4", "1::2:3:0:0:4"],
   ];
   for (const [written, canonical] of cases) {
     await t.step(written, () => assertEquals(formatIpAddress(parseIpAddress(written)), canonical));
@@ -44,6 +47,8 @@ Deno.test("parseIpAddress() rejects what is no address", async (t) => {
     ["10.0.0.x", "not an IP address"],
     ["10.0.0.256", "256 is over 255"],
     ["10.0.0.010", "leading zero"],
+    ["10.0.0.01", '"01" has a leading zero'],
+    ["00.0.0.1", '"00" has a leading zero'],
     ["0x0a.0.0.1", "not an IP address"],
     [" 10.0.0.1", "not an IP address"],
     ["1.2.3.4\n", "not an IP address"],

@@ -1,11 +1,18 @@
 import { assertEquals } from "@std/assert";
-import { describe, printable } from "../../lib/config/printable.ts";
+import {
+  describe,
+  hasControlCharacters,
+  plural,
+  printable,
+  printableMessage,
+} from "../../lib/config/printable.ts";
 import {
   ConfigError,
   type ConfigProblem,
   formatOrigin,
   formatProblem,
   ProblemList,
+  sortProblems,
 } from "../../lib/config/problem.ts";
 
 Deno.test("formatProblem() shows as much of the place as is known", () => {
@@ -50,4 +57,47 @@ Deno.test("printable() escapes what would break or disguise a line, and cuts", (
 Deno.test("describe() quotes texts only", () => {
   const values = ["a", 1, null, true, [], {}];
   assertEquals(values.map(describe), ['"a"', "1", "null", "true", "a list", "a mapping"]);
+});
+
+Deno.test("hasControlCharacters() finds what is in Unicode's category Cc, wherever it stands", () => {
+  for (let code = 0; code <= 0x200; code++) {
+    const character = String.fromCharCode(code);
+    for (const text of [character, `a${character}`, `${character}a`]) {
+      assertEquals(hasControlCharacters(text), /\p{Cc}/u.test(character), `U+${code.toString(16)}`);
+    }
+  }
+  assertEquals(hasControlCharacters(""), false);
+});
+
+Deno.test("sortProblems() sorts by line, then by column; what has none comes last, in the order that it came", () => {
+  const places: [line: number | undefined, column: number | undefined, key: string][] = [
+    [undefined, undefined, "y"],
+    [10, 1, "e"],
+    [2, 5, "c"],
+    [undefined, undefined, "z"],
+    [2, undefined, "d"],
+    [1, 9, "a"],
+    [2, 5, "c2"],
+    [2, 1, "b"],
+  ];
+  const problems = places.map(([line, column, key]): ConfigProblem => ({
+    severity: "error",
+    origin: { ...(line !== undefined && { line }), ...(column !== undefined && { column }), key },
+    message: "",
+  }));
+  const expected = ["a", "b", "c", "c2", "d", "e", "y", "z"];
+  assertEquals(sortProblems(problems).map(({ origin }) => origin.key), expected);
+  assertEquals(problems[0]?.origin.key, "y", "the list that was given stays as it was");
+});
+
+Deno.test("plural() writes one rule, and none or two rules", () => {
+  assertEquals([0, 1, 2].map((number) => plural(number, "rule")), ["0 rules", "1 rule", "2 rules"]);
+});
+
+Deno.test("printableMessage() makes the value that it quotes printable, and cuts both", () => {
+  assertEquals(printableMessage("a\nb", 'No "a\nb" here'), 'No "a\\u000ab" here');
+  const long = "x".repeat(100);
+  assertEquals(printableMessage(long, `No "${long}" here`), `No "${"x".repeat(80)}…" here`);
+  assertEquals(printableMessage("$&", 'No "$&" here'), 'No "$&" here');
+  assertEquals(printableMessage("a", "y".repeat(321)), `${"y".repeat(320)}…`);
 });

@@ -113,6 +113,51 @@ Deno.test("ChildProcessRunner says where it looked, and finds a command that mov
   });
 });
 
+Deno.test("ChildProcessRunner stays with the folder in which it found a command", async () => {
+  await withScript("echo one", async (first) => {
+    await withScript("echo two", async (second) => {
+      const runner = new ChildProcessRunner({ folders: [first, second] });
+      const path = join(first, "iptables-restore");
+      await Deno.rename(path, `${path}.away`);
+      assertEquals((await runner.run(COMMAND)).stdout, "two\n");
+      await Deno.rename(`${path}.away`, path);
+      assertEquals((await runner.run(COMMAND)).stdout, "two\n");
+    });
+  });
+});
+
+Deno.test("ChildProcessRunner names the package that has the command", async () => {
+  const runner = new ChildProcessRunner({ folders: ["/nowhere"] });
+  for (const [name, debianPackage] of [["nft", "nftables"], ["ip6tables-legacy-save", "iptables"]] as const) {
+    const error = await assertRejects(() => runner.run({ name, args: [] }), CommandNotFoundError);
+    assertEquals(error.message, `Cannot find ${name} in /nowhere: install the package "${debianPackage}"`);
+  }
+});
+
+Deno.test("ChildProcessRunner leaves no timer behind, which would hold up the end of the program", async () => {
+  await withScript("exit 0", async (folder) => {
+    await new ChildProcessRunner({ folders: [folder], timeLimitMs: 20_000 }).run(COMMAND);
+  });
+});
+
+Deno.test("ChildProcessRunner collects garbage after every 8 commands, but not in a start", async () => {
+  const scope = globalThis as { gc?: () => void };
+  const { gc } = scope;
+  try {
+    await withScript("exit 0", async (folder) => {
+      const runner = new ChildProcessRunner({ folders: [folder] });
+      const collections: number[] = [];
+      let run = 0;
+      scope.gc = () => void collections.push(run);
+      for (run = 1; run <= 40; run++) await runner.run(COMMAND);
+      assertEquals(collections, [24, 32, 40]);
+    });
+  } finally {
+    if (gc === undefined) delete scope.gc;
+    else scope.gc = gc;
+  }
+});
+
 Deno.test("ChildProcessRunner fails for a command that may not be executed", async () => {
   await withScript("true", async (folder) => {
     await Deno.chmod(join(folder, "iptables-restore"), 0o644);

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { dirname } from "@std/path";
 import { LARGEST_CONFIG } from "../../lib/config/decode.ts";
 import { loadConfig } from "../../lib/config/load_config.ts";
@@ -168,8 +168,25 @@ Deno.test("FileConfigSource follows the links of a ConfigMap's volume, and reads
 Deno.test("FileConfigSource says why something that is there can't be read", () =>
   withFolder(async (folder) => {
     await Deno.symlink("loop", `${folder}/loop`);
-    assertEquals(typeof await read(`${folder}/loop`, folder), "string");
+    assertMatch(String(await read(`${folder}/loop`, folder)), /symbolic links/);
     assertEquals(await read("/dev/null", folder), "it is neither a file nor a directory");
+  }));
+
+Deno.test("FileConfigSource says so where the program has no permission to read", {
+  permissions: { read: ["/etc/config"] },
+}, async () => {
+  assertEquals(await new FileConfigSource("/etc/passwd", LARGEST_CONFIG).read(), {
+    unreadable: "this program may only read below /etc/config and /etc/ip-masq-agent: move the file there",
+    isOutside: true,
+  });
+});
+
+Deno.test("FileConfigSource reads a file of several blocks, byte for byte", () =>
+  withFolder(async (folder) => {
+    const bytes = Uint8Array.from({ length: 200_000 }, (_, index) => index % 251);
+    await Deno.writeFile(`${folder}/config`, bytes);
+    const reading = await new FileConfigSource(`${folder}/config`, LARGEST_CONFIG).read();
+    assertEquals(reading, { files: [{ name: `${folder}/config`, bytes }] });
   }));
 
 Deno.test("FileConfigSource reads no more of a large file than shows that it is too large", () =>
@@ -190,6 +207,31 @@ Deno.test("FileConfigSource reads no more of a folder than of a file", () =>
     const lengths = "files" in reading ? reading.files.map(({ bytes }) => bytes.length) : [];
     assertEquals(lengths, [600_000, LARGEST_CONFIG + 1 - 600_000]);
   }));
+
+Deno.test("FileConfigSource reads one byte more than it may, in all", async (t) => {
+  const cases: [sizes: number[], most: number, read: number[]][] = [
+    [[9], 10, [9]],
+    [[10], 10, [10]],
+    [[11], 10, [11]],
+    [[1_000], 10, [11]],
+    [[4, 6], 10, [4, 6]],
+    [[4, 7], 10, [4, 7]],
+    [[10, 5], 10, [10, 1]],
+    [[10, 0, 5], 10, [10, 0, 1]],
+    [[11, 5], 10, [11]],
+    [[4, 6, 5, 5], 10, [4, 6, 1]],
+  ];
+  for (const [sizes, most, expected] of cases) {
+    await t.step(`${sizes} bytes of ${most}`, () =>
+      withFolder(async (folder) => {
+        for (const [index, size] of sizes.entries()) {
+          await Deno.writeFile(`${folder}/ip-masq-${index}`, new Uint8Array(size));
+        }
+        const reading = await new FileConfigSource(folder, most).read();
+        assertEquals("files" in reading && reading.files.map(({ bytes }) => bytes.length), expected);
+      }));
+  }
+});
 
 Deno.test("a folder of configs gives one config", () =>
   withFolder(async (folder) => {

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { createLogger, formatRecord } from "../../lib/system/logger.ts";
+import { createLogger, formatJsonRecord, formatRecord } from "../../lib/system/logger.ts";
 
 Deno.test("formatRecord() begins a line as klog does", () => {
   const datetime = new Date(2026, 10, 1, 9, 8, 7, 45);
@@ -33,4 +33,29 @@ Deno.test("createLogger() leaves out the header when asked", () => {
     "hello",
   );
   assertEquals(output, "hello\n");
+});
+
+Deno.test("createLogger() writes a JSON object a line, whatever the headers", () => {
+  let output = "";
+  const logger = createLogger(
+    { verbosity: 0, skipHeaders: true, logFormat: "json" },
+    (line) => output += line,
+  );
+  logger.info("one\ntwo");
+  logger.warning("three");
+  logger.error("four");
+  const records = output.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assertEquals(records.map(({ severity, message }) => [severity, message]), [
+    ["info", "one\ntwo"],
+    ["warning", "three"],
+    ["error", "four"],
+  ]);
+});
+
+Deno.test("formatJsonRecord() has the time in UTC", () => {
+  const datetime = new Date(Date.UTC(2026, 10, 21, 19, 28, 40, 208));
+  assertEquals(
+    formatJsonRecord({ level: 20, datetime, msg: "hello" }),
+    '{"time":"2026-11-21T19:28:40.208Z","severity":"info","message":"hello"}',
+  );
 });
