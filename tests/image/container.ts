@@ -126,7 +126,7 @@ export class RunningContainer implements AsyncDisposable {
 
   /** Waits until the agent logged something that matches. */
   async waitForLog(pattern: RegExp): Promise<void> {
-    const deadline = Date.now() + 15_000;
+    const deadline = Date.now() + 60_000;
     while (!pattern.test(this.log)) {
       if (Date.now() > deadline) throw new Error(`Nothing in the log matches ${pattern}:\n${this.log}`);
       await new Promise((resolve) => setTimeout(resolve, 20));

@@ -53,7 +53,7 @@ export class Host implements AsyncDisposable {
   }
 
   /** Runs the script until it succeeds, for at most `milliseconds`. */
-  async until(script: string, milliseconds = 15_000): Promise<string> {
+  async until(script: string, milliseconds = 60_000): Promise<string> {
     const deadline = Date.now() + milliseconds;
     while (true) {
       try {

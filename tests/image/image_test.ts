@@ -72,7 +72,8 @@ for (const { backend, variant, needed } of BACKENDS) {
     const started = performance.now();
     await agent.signal("TERM");
     assertEquals(await agent.exitCode(), 0);
-    assertEquals(performance.now() - started < 5_000, true, "the agent took over 5 s to stop");
+    // The kubelet kills it after 30 s.
+    assertEquals(performance.now() - started < 20_000, true, "the agent took over 20 s to stop");
     assertMatch(agent.log, /Stopped: the rules stay in place/);
     assertEquals(await network.sourceAddresses(publicIpv4), { [publicIpv4]: ADDRESSES.IPv4.node });
   });
