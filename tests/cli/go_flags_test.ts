@@ -86,6 +86,7 @@ Deno.test("parseAgentOptions() says in one line what is wrong and what to write"
     [["-xyzzy"], 'Unknown flag "-xyzzy": see --help'],
     [["--"], ""],
     [["--masq-chain"], "--masq-chain needs a value: write --masq-chain=VALUE"],
+    [["--config-path", "--once=true"], "--config-path needs a value: write --config-path=VALUE"],
     [["--config-path", "--once"], "--config-path needs a value: write --config-path=VALUE"],
     [
       ["--enable-ipv6=maybe"],

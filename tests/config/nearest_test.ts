@@ -28,6 +28,7 @@ Deno.test("nearest() counts letters that are missing, too many, others or swappe
     ["abcdef", "abcdefghi", true],
     ["abcde", "abcdefghi", false],
     ["xyzabcdefghi", "abcdefghi", true],
+    ["abcdefghixyz", "abcdefghi", true],
     ["wxyzabcdefghi", "abcdefghi", false],
     ["xbcdxfghx", "abcdefghi", true],
     ["xbxdxfghx", "abcdefghi", false],

@@ -37,6 +37,7 @@ Deno.test("parsePortRanges() rejects bad ranges, and says what to write", async 
     ["10-20,1-10", RangeError, '"10-20" and "1-10" overlap'],
     ["5-6,1-100", RangeError, '"5-6" and "1-100" overlap'],
     ["1-9,20-29,10-20", RangeError, '"20-29" and "10-20" overlap'],
+    ["1-5,8-9,4-8", RangeError, '"1-5" and "4-8" overlap'],
     ["1-100,5-6", RangeError, '"1-100" and "5-6" overlap'],
     ["0", RangeError, '"0" is not within the ports 1 to 65535'],
     ["65536", RangeError, '"65536" is not within the ports 1 to 65535'],

@@ -51,6 +51,7 @@ Deno.test("ProblemList sorts by line, keeps a hundred and makes no message for t
 Deno.test("printable() escapes what would break or disguise a line, and cuts", () => {
   assertEquals(printable("a\n\x1b\u202e\ud800b"), "a\\u000a\\u001b\\u202e\\ud800b");
   assertEquals(printable("äß😀"), "äß😀");
+  assertEquals(printable("x".repeat(80)), "x".repeat(80));
   assertEquals(printable("x".repeat(81)), `${"x".repeat(80)}…`);
 });
 
