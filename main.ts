@@ -62,9 +62,9 @@ const system: System = {
   onReload: (callback) => void reloads.push(callback),
 };
 
-/** Not by returning: a file system that hangs, or a command that does, would keep the program alive. */
+/** Not by returning: a file system that hangs, or a command that does, would keep the program alive, and log. */
 async function end(exitCode: number): Promise<never> {
-  await log.flush(FLUSH_MS);
+  await log.close(FLUSH_MS);
   Deno.exit(exitCode);
 }
 

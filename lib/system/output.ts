@@ -56,6 +56,7 @@ export class LogOutput {
   #size = 0;
   #lost = 0;
   #writing: Promise<void> | undefined;
+  #isClosed = false;
 
   constructor(stream: { write(bytes: Uint8Array): Promise<number> }) {
     this.#stream = stream;
@@ -68,6 +69,7 @@ export class LogOutput {
 
   /** Writes a line, later where others wait. Never throws. */
   write(line: string): void {
+    if (this.#isClosed) return;
     if (this.#size + line.length > MOST_WAITING) {
       this.#lost++;
       return;
@@ -75,6 +77,12 @@ export class LogOutput {
     this.#waiting.push(line);
     this.#size += line.length;
     this.#writing ??= this.#writeWaiting();
+  }
+
+  /** Takes no more lines; resolves once all that wait are written, or after `milliseconds`. */
+  async close(milliseconds: number): Promise<void> {
+    this.#isClosed = true;
+    await this.flush(milliseconds);
   }
 
   /** Resolves once all is written, or after `milliseconds`. */
@@ -95,13 +103,19 @@ export class LogOutput {
       this.#waiting.shift();
       this.#size -= line.length;
       if (!isWritten) this.#lost++;
-      else if (this.#lost > 0) {
-        const lost = this.#lost;
-        this.#lost = 0;
-        this.onLoss(lost);
-      }
+      else if (this.#lost > 0) this.#tellLoss();
     }
     this.#writing = undefined;
+  }
+
+  /** Also where no other line is taken any more. */
+  #tellLoss(): void {
+    const lost = this.#lost;
+    const isClosed = this.#isClosed;
+    this.#lost = 0;
+    this.#isClosed = false;
+    this.onLoss(lost);
+    this.#isClosed = isClosed;
   }
 
   async #writeLine(line: string): Promise<boolean> {

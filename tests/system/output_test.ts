@@ -80,6 +80,21 @@ Deno.test("LogOutput loses lines that can't be written, and tells how many once 
   assertEquals(stream.text, "three\nfour\nlost 2\n");
 });
 
+Deno.test("LogOutput that is closed takes no more lines, but tells what was lost", async () => {
+  const stream = new FakeStream();
+  const log = new LogOutput(stream);
+  log.onLoss = (lines) => log.write(`lost ${lines}\n`);
+  stream.outcomes.push(BROKEN);
+  log.write("one\n");
+  log.write("two\n");
+  const closed = log.close(10_000);
+  log.write("three\n");
+  await closed;
+  log.write("four\n");
+  await log.flush(10_000);
+  assertEquals(stream.text, "two\nlost 1\n");
+});
+
 Deno.test("LogOutput keeps only so many lines for a reader that is stalled, and nobody waits for it", async () => {
   const stream = new FakeStream();
   const log = new LogOutput(stream);
