@@ -46,6 +46,7 @@ Deno.test("--once exits 2 for a config outside of the folders that the program m
 
 Deno.test("--once without iptables exits 1 and says what to install", async () => {
   await using sandbox = await Sandbox.create();
+  await sandbox.writeConfig("");
   await sandbox.sh("rm /etc/alternatives/iptables-restore");
   const { code, stderr } = await sandbox.agent("--once", "--backend=iptables", "--skip_headers");
   assertEquals(code, 1);
@@ -71,6 +72,7 @@ Deno.test("--once syncs IPv4 although IPv6 fails, and exits 1", async () => {
 
 Deno.test("a failed restore shows the tool's message and the line that it stumbled over", async () => {
   await using sandbox = await Sandbox.create("legacy");
+  await sandbox.writeConfig("");
   // A stand-in for iptables-restore that lists nothing and then refuses to write.
   await sandbox.write(
     "/run/restore",
@@ -108,6 +110,7 @@ Deno.test("--help and --version print to standard output and exit 0", async () =
 
 Deno.test("a host without ip6tables and nft makes no noise", async () => {
   await using sandbox = await Sandbox.create("legacy");
+  await sandbox.writeConfig("");
   await sandbox.sh(`
 mkdir /run/sbin /run/sbin/upper /run/sbin/work
 mount -t overlay overlay -o lowerdir=/usr/sbin,upperdir=/run/sbin/upper,workdir=/run/sbin/work /usr/sbin

@@ -88,6 +88,7 @@ Deno.test("--backend=auto finds what the host uses", async (t) => {
 
 Deno.test("--backend=auto says what to do where nothing works, exits 1, and leaves nothing", async () => {
   await using sandbox = await Sandbox.create();
+  await sandbox.writeConfig("");
   await sandbox.sh("iptables-legacy -t nat -A POSTROUTING -j ACCEPT");
   const before = await everything(sandbox);
   await change(

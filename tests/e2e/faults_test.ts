@@ -82,6 +82,7 @@ for (const { name, script, says } of FAULTS) {
 
 Deno.test("a command that may not be executed is reported", async () => {
   await using sandbox = await Sandbox.create();
+  await sandbox.writeConfig("");
   await sandbox.write("/run/fault", "");
   await sandbox.sh("ln -sfn /run/fault /etc/alternatives/iptables-restore");
   const { code, stderr } = await sandbox.agent("--once", "--backend=iptables", "--skip_headers");
@@ -113,6 +114,7 @@ const READ_ONLY_RUN: Record<Variant, [code: number, says: RegExp]> = {
 for (const variant of VARIANTS) {
   Deno.test(`a read-only /run stops only what needs the lock file (${variant})`, async () => {
     await using sandbox = await Sandbox.create(variant);
+    await sandbox.writeConfig("");
     await sandbox.sh("rm -f /run/xtables.lock; mount -o remount,ro /run");
     const { code, stderr } = await sandbox.agent("--once", "--backend=iptables", "--skip_headers");
     const [expected, says] = READ_ONLY_RUN[variant];

@@ -106,6 +106,7 @@ Deno.test("without the flag nothing listens", async () => {
 
 Deno.test("--log-format=json writes an object a line", async () => {
   await using sandbox = await Sandbox.create();
+  await sandbox.writeConfig("");
   const { stderr } = await sandbox.agent("--once", "--backend=iptables", "--log-format=json");
   const { time, severity, message } = JSON.parse(stderr);
   assertMatch(time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
