@@ -104,6 +104,11 @@ export function describeExit(code: number): string {
   return code === CRASHED ? `it crashed (exit code ${code})` : `exit code ${code}`;
 }
 
+/** Makes a plan; what is left out is empty. */
+export function makePlan(plan: Pick<Plan, "family" | "text" | "apply"> & Partial<Plan>): Plan {
+  return { drift: [], isFresh: false, actual: [], desired: [], ...plan };
+}
+
 /** Writes what a plan says: what sync() of every backend does behind its plan. */
 export async function applyPlan(plan: Plan): Promise<SyncResult> {
   if (plan.drift.length === 0) return { outcome: "unchanged" };

@@ -7,6 +7,7 @@ import {
   applyPlan,
   type Backend,
   BackendError,
+  makePlan,
   type Plan,
   type SyncResult,
   type VerdictCounters,
@@ -118,19 +119,11 @@ export class IptablesBackend implements Backend {
   }
 
   #toPlan(plan: Pick<Plan, "text"> & Partial<Plan>): Plan {
-    const { family } = this;
-    return {
-      family,
-      drift: [],
-      isFresh: false,
-      actual: [],
-      desired: [],
-      ...plan,
-      apply: async () => {
-        const result = await this.#run({ args: RESTORE_ARGS, input: plan.text });
-        if (result.code !== 0) throw restoreFailure(this.#command, "write", result, plan.text);
-      },
+    const apply = async () => {
+      const result = await this.#run({ args: RESTORE_ARGS, input: plan.text });
+      if (result.code !== 0) throw restoreFailure(this.#command, "write", result, plan.text);
     };
+    return makePlan({ family: this.family, apply, ...plan });
   }
 
   /** Returns the transaction's text; undefined where it failed, for whatever reason. */

@@ -8,6 +8,7 @@ import {
   BackendError,
   CRASHED,
   describeExit,
+  makePlan,
   type Plan,
   type SyncResult,
   type VerdictCounters,
@@ -96,20 +97,12 @@ export class NftablesBackend implements Backend {
   }
 
   #toPlan(plan: Pick<Plan, "text"> & Partial<Plan>, onApplied: () => void = () => {}): Plan {
-    const { family } = this;
-    return {
-      family,
-      drift: [],
-      isFresh: false,
-      actual: [],
-      desired: [],
-      ...plan,
-      apply: async () => {
-        const result = await this.#run(["-f", "-"], plan.text);
-        if (result.code !== 0) throw await this.#failure("write", result, plan.text);
-        onApplied();
-      },
+    const apply = async () => {
+      const result = await this.#run(["-f", "-"], plan.text);
+      if (result.code !== 0) throw await this.#failure("write", result, plan.text);
+      onApplied();
     };
+    return makePlan({ family: this.family, apply, ...plan });
   }
 
   #tableOf(ruleset: Ruleset): NftTable {
