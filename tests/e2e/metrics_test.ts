@@ -96,6 +96,41 @@ sleep 2
   assertEquals(daemon.lines.filter((line) => /^ {4}at |[Uu]ncaught/.test(line)), []);
 });
 
+Deno.test("a daemon that starts with a bad config lives, and says why it is not ready", async () => {
+  await using sandbox = await Sandbox.create();
+  await sandbox.writeConfig("nonMasqueradeCIDRs: [10]\n");
+  await using daemon = new Daemon(sandbox, "--metrics-bind-address=127.0.0.1:10264");
+  await daemon.line(/^Metrics and health at/);
+  assertEquals((await get(sandbox, "/healthz")).status, 200);
+  const { status, body } = await get(sandbox, "/readyz");
+  assertEquals([status, body], [
+    503,
+    "the config is bad\nIPv4: the rules are not known to be in force: not synced yet\n",
+  ]);
+});
+
+Deno.test("however many scrape while somebody holds the lock, one command runs at a time", async () => {
+  await using sandbox = await Sandbox.create("legacy");
+  await using daemon = new Daemon(
+    sandbox,
+    "--backend=iptables-legacy",
+    "--metrics-bind-address=127.0.0.1:10264",
+  );
+  await daemon.line(/^IPv4: installed/);
+  await daemon.line(/^Metrics and health at/);
+  const counts = await sandbox.sh(`
+    flock /run/xtables.lock sleep 5 &
+    sleep 0.3
+    for scrape in $(seq 150); do
+      (exec 3<>/dev/tcp/127.0.0.1/10264; printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3 >/dev/null) 2>/dev/null &
+    done
+    for look in $(seq 20); do sleep 0.1; ls /proc/${daemon.pid}/task/*/children | xargs cat | wc -w; done
+    wait`);
+  const numbers = counts.trim().split("\n").map(Number);
+  assertEquals(Math.max(...numbers), 1, counts);
+  assertEquals((await get(sandbox, "/healthz")).status, 200);
+});
+
 Deno.test("without the flag nothing listens", async () => {
   await using sandbox = await Sandbox.create();
   await using daemon = new Daemon(sandbox);
