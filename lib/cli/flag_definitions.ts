@@ -49,7 +49,7 @@ export const FLAGS: readonly FlagDefinition[] = [
     name: "random-fully",
     type: "boolean",
     defaultValue: "true",
-    help: "unguessable source ports (needs iptables 1.6.2)",
+    help: "unguessable source ports",
   },
   {
     name: "to-ports",
