@@ -104,6 +104,13 @@ export function describeExit(code: number): string {
   return code === CRASHED ? `it crashed (exit code ${code})` : `exit code ${code}`;
 }
 
+/** What a tool says where the host does not have the IP family at all: EAFNOSUPPORT of the kernel or of seccomp. */
+export const LACKS_FAMILY = /address family not supported/i;
+
+/** What that means, for the end of a message. */
+export const LACKS_FAMILY_HINT =
+  ": this host has no such address family (IPv6 is switched off in its kernel, or refused by seccomp)";
+
 /** Makes a plan; what is left out is empty. */
 export function makePlan(plan: Pick<Plan, "family" | "text" | "apply"> & Partial<Plan>): Plan {
   return { drift: [], isFresh: false, actual: [], desired: [], ...plan };

@@ -2,7 +2,7 @@
 import type { IpFamily } from "../../config/ip_address.ts";
 import { printable } from "../../config/printable.ts";
 import type { CommandName, CommandResult, CommandRunner } from "../../ports.ts";
-import { BackendError, describeExit } from "../backend.ts";
+import { BackendError, describeExit, LACKS_FAMILY, LACKS_FAMILY_HINT } from "../backend.ts";
 import { natPartOf, type NatTable, parseNatTable } from "./nat_table.ts";
 
 /** Which of the host's iptables to use: the one that has the plain name, or one variant. */
@@ -33,21 +33,18 @@ export function restoreFailure(
   ).join("; ");
   const number = Number(/line:? (\d+)/i.exec(stderr)?.[1]);
   const line = input?.split("\n")[number - 1];
-  const lacksFamily = /address family not supported/i.test(stderr);
   return new BackendError(
     `${command} cannot ${action} the rules: ${describeExit(code)}: ${
       printable(said, MOST_SAID) || "no message"
     }` +
       (line ? `: line ${number} was: ${line}` : "") + hint(code, stderr),
-    { lacksFamily },
+    { lacksFamily: LACKS_FAMILY.test(stderr) },
   );
 }
 
 /** What to do about the failures that a person can do something about. */
 function hint(code: number, stderr: string): string {
-  if (/address family not supported/i.test(stderr)) {
-    return ": this host has no such address family (IPv6 is switched off in its kernel, or refused by seccomp)";
-  }
+  if (LACKS_FAMILY.test(stderr)) return LACKS_FAMILY_HINT;
   if (/permission denied|operation not permitted|you must be root/i.test(stderr)) {
     return ": run the agent as root, or with the capabilities NET_ADMIN and NET_RAW";
   }

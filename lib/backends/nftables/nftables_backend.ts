@@ -8,6 +8,8 @@ import {
   BackendError,
   CRASHED,
   describeExit,
+  LACKS_FAMILY,
+  LACKS_FAMILY_HINT,
   makePlan,
   type Plan,
   type SyncResult,
@@ -146,6 +148,7 @@ export class NftablesBackend implements Backend {
     return new BackendError(
       `nft${version && ` ${version}`} cannot ${action} the rules: ${describeExit(code)}: ${said}` +
         (line ? `: line ${number} was: ${line.slice(0, 200)}` : "") + hint(code, stderr, version),
+      { lacksFamily: LACKS_FAMILY.test(stderr) },
     );
   }
 
@@ -158,6 +161,7 @@ export class NftablesBackend implements Backend {
 
 /** What to do about the failures that a person can do something about. */
 function hint(code: number, stderr: string, version: string): string {
+  if (LACKS_FAMILY.test(stderr)) return LACKS_FAMILY_HINT;
   if (code === CRASHED && !isWithTypeof(version)) {
     return ": nft up to 1.0.6 is known to crash where nft 1.1.2 or later made a set, in any table of this host: " +
       "use a newer nft, or --backend=iptables-nft";

@@ -124,6 +124,12 @@ Deno.test("NftablesBackend says what failed, where, and what to do", async (t) =
       {},
       "nft with JSON support",
     ],
+    [
+      "the host has no IPv6",
+      { code: 1, stderr: "Error: Could not process rule: Address family not supported by protocol\n" },
+      {},
+      "this host has no such address family",
+    ],
     ["nft prints nonsense", { stdout: "hello" }, {}, "nft -j printed what can't be read"],
     ["nft can't be run", new CommandError("Cannot run it"), {}, "Cannot run it"],
   ];
