@@ -1,15 +1,10 @@
 import { assertEquals } from "@std/assert";
 import type { ConfigWatcher } from "../../lib/ports.ts";
-import { FakeHost } from "../fakes/agent.ts";
+import { FakeHost, settle } from "../fakes/agent.ts";
 
 const TEN = 'nonMasqueradeCIDRs: ["10.0.0.0/8"]';
 const ELEVEN = 'nonMasqueradeCIDRs: ["11.0.0.0/8"]';
 const BAD = 'nonMasqueradeCIDRs: ["10.0.0.1/8"]';
-
-/** Lets everything that can go on without a timer do so. */
-async function settle(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve));
-}
 
 /** A watcher whose hints the test gives; `ensured` counts how often it was asked to watch. */
 class FakeWatcher implements ConfigWatcher {

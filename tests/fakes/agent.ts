@@ -19,6 +19,22 @@ import type { IpFamily } from "../../lib/config/ip_address.ts";
 import type { Ruleset } from "../../lib/rules/ruleset.ts";
 import type { Clock, ConfigReading, ConfigSource, ConfigWatcher, Logger } from "../../lib/ports.ts";
 
+/** Lets everything that can go on without a timer do so. */
+export async function settle(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve));
+}
+
+/** Waits until something is so, without time passing on a fake clock. Fails where it does not become so. */
+export async function until(isSo: () => boolean): Promise<void> {
+  for (let time = 0; !isSo(); time++) {
+    if (time === MOST_TURNS) throw new Error(`It does not become so: ${isSo}`);
+    await settle();
+  }
+}
+
+/** Turns of the event loop within which everything without a timer has happened, also where code is loaded. */
+const MOST_TURNS = 1_000;
+
 /** A clock that stands still until the test lets the next sleeper go. */
 export class FakeClock implements Clock {
   /** Milliseconds. */
@@ -65,6 +81,17 @@ export class FakeClock implements Clock {
     await this.asleep();
     this.time = Math.max(this.time, Math.min(...this.#sleepers.values()));
     for (const [wake, end] of [...this.#sleepers]) if (end <= this.time) wake();
+  }
+
+  /** Moves the time, and lets all that wakes on the way do what it wants. */
+  async advance(milliseconds: number): Promise<void> {
+    const end = this.time + milliseconds;
+    await settle();
+    while (Math.min(...this.#sleepers.values()) <= end) {
+      await this.tick();
+      await settle();
+    }
+    this.time = end;
   }
 }
 

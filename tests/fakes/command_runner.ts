@@ -3,25 +3,30 @@
  *
  * @module
  */
-import type { Command, CommandResult, CommandRunner } from "../../lib/ports.ts";
+import { type Command, CommandKilledError, type CommandResult, type CommandRunner } from "../../lib/ports.ts";
 
 /** What a command of the script does: a result (success with no output where left out), or an error to throw. */
 export type Reply = Partial<CommandResult> | Error;
 
-/** Answers each command with what `reply` makes of it. */
+/** Answers each command with what `reply` makes of it, unless the command's signal aborts before. */
 export class FakeCommandRunner implements CommandRunner {
   /** Every command so far, in order. */
   readonly commands: Command[] = [];
-  readonly #reply: (command: Command) => Reply;
+  readonly #reply: (command: Command) => Reply | Promise<Reply>;
 
-  constructor(reply: (command: Command) => Reply) {
+  constructor(reply: (command: Command) => Reply | Promise<Reply>) {
     this.#reply = reply;
   }
 
-  run(command: Command): Promise<CommandResult> {
+  async run(command: Command): Promise<CommandResult> {
+    const { name, signal } = command;
+    if (signal?.aborted) throw new CommandKilledError(name);
     this.commands.push(command);
-    const reply = this.#reply(command);
-    if (reply instanceof Error) return Promise.reject(reply);
-    return Promise.resolve({ code: 0, stdout: "", stderr: "", ...reply });
+    const killed = new Promise<Reply>((resolve) =>
+      signal?.addEventListener("abort", () => resolve(new CommandKilledError(name)))
+    );
+    const reply = await Promise.race([killed, this.#reply(command)]);
+    if (reply instanceof Error) throw reply;
+    return { code: 0, stdout: "", stderr: "", ...reply };
   }
 }

@@ -1,11 +1,19 @@
 /**
- * A machine for commands: files in memory, a command runner that plays back, and what was printed.
+ * A machine for the program: files in memory, a command runner that plays back, signals that the test sends, and what
+ * was printed.
  *
  * @module
  */
 import { run } from "../../lib/cli/run.ts";
 import type { System } from "../../lib/cli/system.ts";
-import type { Command } from "../../lib/ports.ts";
+import type {
+  Answer,
+  Command,
+  ConfigReading,
+  ConfigSource,
+  ConfigWatcher,
+  HttpServer,
+} from "../../lib/ports.ts";
 import { FakeClock, FakeLogger } from "./agent.ts";
 import { FakeCommandRunner, type Reply } from "./command_runner.ts";
 
@@ -22,41 +30,125 @@ export interface Ran {
 export interface Machine {
   /** Configs by path; `-` is standard input. */
   readonly files?: Readonly<Record<string, string>>;
-  readonly reply?: (command: Command) => Reply;
+  /** Without it every command fails. */
+  readonly reply?: (command: Command) => Reply | Promise<Reply>;
   readonly useColor?: boolean;
 }
 
-/** Runs the program on a machine to its end. Commands that it runs fail unless the machine replies. */
-export async function runOn(machine: Machine, ...args: readonly string[]): Promise<Ran> {
-  const printed = { out: "", error: "" };
-  const runner = new FakeCommandRunner(machine.reply ?? (() => new Error("This machine runs no commands")));
-  const system: System = {
-    clock: new FakeClock(),
-    runner,
-    build: { version: "1.2.3", commit: "0123456789ab", deno: "2.9.6" },
-    useColor: machine.useColor ?? false,
-    createConfigSource: (path) => ({
-      path: path === "-" ? "<stdin>" : path,
-      read: () => {
-        const text = machine.files?.[path];
-        const name = path === "-" ? "<stdin>" : path;
+/** A system of one run. The test may change what it has while the program runs. */
+export class FakeSystem implements System {
+  readonly clock = new FakeClock();
+  readonly logger = new FakeLogger();
+  readonly runner: FakeCommandRunner;
+  readonly build = { version: "1.2.3", commit: "0123456789ab", deno: "2.9.6" };
+  readonly useColor: boolean;
+  readonly files: Record<string, string>;
+  /** What the program asked of the system, in order, such as `revoke network`. */
+  readonly events: string[] = [];
+  /** Everything printed on standard output, and on standard error. */
+  out = "";
+  error = "";
+  /** Why nothing can be listened on; undefined where it can. */
+  listenFailure: string | undefined = "This machine has no network";
+  /** Answers as the server does that listens; undefined where none does. */
+  answer: ((path: string) => Promise<Answer | undefined>) | undefined;
+  /** Ends the server that listens. */
+  endServer: (reason?: Error) => void = () => {};
+  /** Calls the program's watcher; undefined where nothing is watched. */
+  hint: (() => void) | undefined;
+  readonly #stop = new AbortController();
+  #reload = () => {};
+
+  constructor({ files = {}, reply, useColor = false }: Machine = {}) {
+    this.files = { ...files };
+    this.useColor = useColor;
+    this.runner = new FakeCommandRunner((command) => {
+      this.events.push(command.name);
+      return reply?.(command) ?? new Error("This machine runs no commands");
+    });
+  }
+
+  get stop(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** Sends SIGTERM. */
+  terminate(): void {
+    this.#stop.abort();
+  }
+
+  /** Sends SIGHUP. */
+  hangUp(): void {
+    this.#reload();
+  }
+
+  createConfigSource(path: string): ConfigSource {
+    const name = path === "-" ? "<stdin>" : path;
+    return {
+      path: name,
+      read: (): Promise<ConfigReading> => {
+        this.events.push(`read ${name}`);
+        const text = this.files[path];
         return Promise.resolve({
           files: text === undefined ? [] : [{ name, bytes: new TextEncoder().encode(text) }],
         });
       },
-    }),
-    createConfigWatcher: () => ({ ensure: () => false, close: () => {} }),
-    serveHttp: () => {
-      throw new Error("This machine has no network");
-    },
-    revokeNetwork: () => {},
-    createLogger: () => new FakeLogger(),
-    printOut: (text) => printed.out += text,
-    printError: (text) => printed.error += text,
-    catchSignals: () => {},
-    stop: new AbortController().signal,
-    onReload: () => {},
-  };
+    };
+  }
+
+  createConfigWatcher(path: string): ConfigWatcher {
+    return {
+      ensure: (onHint) => {
+        if (this.hint !== undefined) return false;
+        this.events.push(`watch ${path}`);
+        this.hint = onHint;
+        return true;
+      },
+      close: () => {
+        this.events.push("watch no more");
+        this.hint = undefined;
+      },
+    };
+  }
+
+  createLogger({ verbosity }: { readonly verbosity: number }): FakeLogger {
+    this.logger.verbosity = verbosity;
+    return this.logger;
+  }
+
+  printOut(text: string): void {
+    this.out += text;
+  }
+
+  printError(text: string): void {
+    this.error += text;
+  }
+
+  serveHttp(host: string, answer: (path: string) => Promise<Answer | undefined>): HttpServer {
+    this.events.push(`listen on ${host}`);
+    if (this.listenFailure !== undefined) throw new Error(this.listenFailure);
+    this.answer = answer;
+    const finished = new Promise<Error | undefined>((resolve) => this.endServer = resolve);
+    this.stop.addEventListener("abort", () => this.endServer());
+    return { address: `${host}:10264`, finished };
+  }
+
+  revokeNetwork(): void {
+    this.events.push("revoke network");
+  }
+
+  catchSignals(): void {
+    this.events.push("catch signals");
+  }
+
+  onReload(callback: () => void): void {
+    this.#reload = callback;
+  }
+}
+
+/** Runs the program on a machine to its end. Commands that it runs fail unless the machine replies. */
+export async function runOn(machine: Machine, ...args: readonly string[]): Promise<Ran> {
+  const system = new FakeSystem(machine);
   const code = await run(args, system);
-  return { code, ...printed, commands: runner.commands };
+  return { code, out: system.out, error: system.error, commands: system.runner.commands };
 }
