@@ -23,7 +23,7 @@ const LEAST_TIME_LIMIT_MS = 20_000;
 /** Characters of a fault's line that are printed. */
 const LONGEST_LINE = 120;
 
-const PURE_ROOMS = ["config", "rules", "backends", "agent", "cli"];
+const PURE_ROOMS = ["config", "rules", "backends", "host", "agent", "cli"];
 
 /** The folder of a tree that tests may write to. */
 const SCRATCH = ".tmp";
@@ -231,10 +231,12 @@ async function distances(test: string): Promise<Map<string, number>> {
 async function runTests(tree: string, tests: readonly string[], timeLimitMs?: number): Promise<Result> {
   const isPure = !tests.some((test) => test.startsWith("tests/system/"));
   const scratch = join(tree, SCRATCH);
-  const permissions = ["--allow-read", "--allow-write", "--allow-env", "--allow-run"];
+  const permissions = ["--allow-read", "--allow-write", "--allow-env", "--allow-run", "--allow-net"];
   return await run([
     "unshare",
-    ...(Deno.uid() === 0 ? ["--net"] : ["--user", "--map-current-user", "--net"]),
+    ...(Deno.uid() === 0 ? ["--net"] : ["--user", "--map-current-user", "--keep-caps", "--net"]),
+    // Servers of tests listen on the loopback, which a new network has, but down.
+    ...["bash", "-euo", "pipefail", "-c", 'ip link set lo up; exec "$@"', "-"],
     Deno.execPath(),
     "test",
     ...FLAGS,
