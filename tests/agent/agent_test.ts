@@ -99,10 +99,10 @@ Deno.test("Agent.cycle() uses the defaults where there is no config", async () =
 
 Deno.test("Agent.cycle() says that there is no config, and that one is gone, once", async () => {
   const { agent, source, logger } = setUp();
-  source.others = ["config"];
+  source.others = ["config", "values.yaml"];
   await agent.cycle();
   await agent.cycle();
-  const hint = "; its folder has config: is the ConfigMap's key or --config-path wrong?";
+  const hint = "; its folder has config, values.yaml: is the ConfigMap's key or --config-path wrong?";
   assertEquals(logger.take(), [
     `I No config at /etc/config/test: the defaults apply${hint}`,
     "I IPv4: installed 5 rules, with a list of iptables-nft",

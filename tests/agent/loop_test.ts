@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { ConfigWatcher } from "../../lib/ports.ts";
-import { FakeHost, settle } from "../fakes/agent.ts";
+import { FakeHost, settle, until } from "../fakes/agent.ts";
 
 const TEN = 'nonMasqueradeCIDRs: ["10.0.0.0/8"]';
 const ELEVEN = 'nonMasqueradeCIDRs: ["11.0.0.0/8"]';
@@ -175,6 +175,45 @@ Deno.test("Loop waits for the quiet behind a burst of events, but not for ever",
     }
     assertEquals(loopHost.clock.time - start, 120);
   }, busy);
+});
+
+Deno.test("Loop loses no hint that comes during a sync", async () => {
+  const host = new FakeHost(TEN);
+  const watcher = new FakeWatcher();
+  await running(host, async (loop) => {
+    await host.clock.advance(1_000);
+    let goOn = () => {};
+    host.backend().hang = new Promise((resolve) => goOn = resolve);
+    loop.wake();
+    await until(() => host.backend().running === 1);
+    host.source.text = ELEVEN;
+    watcher.hint();
+    await host.clock.advance(100);
+    goOn();
+    await until(() => host.backend().rules?.[1] === "11.0.0.0/8 RETURN");
+    assertEquals(host.clock.time, 1_100, "without waiting for the interval");
+  }, watcher);
+});
+
+Deno.test("Loop begins the interval anew with every sync, and goes on with it where a hint was none", async () => {
+  const host = new FakeHost("resyncInterval: 60s");
+  const watcher = new FakeWatcher();
+  host.logger.verbosity = 4;
+  await running(host, async () => {
+    await host.clock.advance(29_960);
+    watcher.hint();
+    await host.clock.advance(40);
+    assertEquals(host.logger.take().at(-1), "I Next sync in 30s");
+    host.source.text = `${TEN}\nresyncInterval: 60s`;
+    watcher.hint();
+    await host.clock.advance(40);
+    assertEquals(host.logger.take().at(-1), "I Next sync in 1m0s");
+    const { reads } = host.backend();
+    await host.clock.advance(59_999);
+    assertEquals(host.backend().reads, reads);
+    await host.clock.advance(1);
+    assertEquals(host.backend().reads, reads + 1);
+  }, watcher);
 });
 
 Deno.test("Loop watches no file system that does not answer", async () => {

@@ -49,6 +49,13 @@ Deno.test("readinessProblems() names everything that is missing", () => {
   assertEquals(problems({ families: [family(0, "busy")] }, 180_001).length, 1);
 });
 
+Deno.test("the histogram tells a quick sync from the longest one, with bounds that lie close to each other", () => {
+  assertEquals([DURATION_BUCKETS[0], DURATION_BUCKETS.at(-1)], [0.005, 30]);
+  for (const [index, bound] of DURATION_BUCKETS.slice(1).entries()) {
+    assertEquals([2, 2.5, 3].includes(bound / DURATION_BUCKETS[index]!), true, String(bound));
+  }
+});
+
 Deno.test("FamilyStatus fills the cumulative buckets of the histogram", () => {
   const status = new FamilyStatus("IPv4");
   for (const milliseconds of [4, 5, 6, 60_000]) {

@@ -506,6 +506,27 @@ Deno.test("cleanup --dry-run writes nothing", async () => {
   );
 });
 
+Deno.test("cleanup says in words what it removed", async (t) => {
+  const jump = "-A POSTROUTING -j IP-MASQ-AGENT\n";
+  const rule = "-A IP-MASQ-AGENT -j RETURN\n";
+  const cases: [listing: string, removed: string][] = [
+    ["-N IP-MASQ-AGENT\n", "chain IP-MASQ-AGENT (0 rules)"],
+    [`-N IP-MASQ-AGENT\n${jump}${rule}`, "chain IP-MASQ-AGENT (1 rule) and 1 jump to it"],
+    [`-N IP-MASQ-AGENT\n${jump}${jump}${rule}${rule}`, "chain IP-MASQ-AGENT (2 rules) and 2 jumps to it"],
+    [jump, "1 jump to IP-MASQ-AGENT"],
+  ];
+  for (const [listing, removed] of cases) {
+    await t.step(removed, async () => {
+      const reply: Reply = (command) =>
+        command.name.includes("nft")
+          ? new CommandNotFoundError(command.name, ["/usr/sbin"])
+          : kernel(listing)(command);
+      const { code, out } = await runOn({ reply }, "cleanup");
+      assertEquals([code, out.split("\n")[0]], [0, `iptables-legacy IPv4: removed ${removed}`]);
+    });
+  }
+});
+
 Deno.test("cleanup leaves a chain alone that others lead to, and names their rule", async () => {
   const reply = kernel("-N FOREIGN\n-N IP-MASQ-AGENT\n-A FOREIGN -d 10.0.0.0/8 -j IP-MASQ-AGENT\n");
   const { code, out, error, commands } = await runOn({ reply }, "cleanup");

@@ -133,6 +133,8 @@ Deno.test("parseListing() reads back what formatChainRule() writes, and sameChai
 Deno.test("sameChainRule() takes a probability as iptables prints it, and all addresses for no destination", () => {
   const base = { target: { kind: "RETURN" as const } };
   assert(sameChainRule({ ...base, probability: 0.469292562840114 }, { ...base, probability: 0.46929256292 }));
+  assert(sameChainRule({ ...base, probability: 0.5 }, { ...base, probability: 0.5 + 2 ** -31 }));
+  assert(!sameChainRule({ ...base, probability: 0.5 }, { ...base, probability: 0.5 + 2 ** -30 }));
   assert(!sameChainRule({ ...base, probability: 0.4692 }, { ...base, probability: 0.4693 }));
   assert(!sameChainRule({ ...base, probability: 0.5 }, base));
   assert(sameChainRule({ ...base, destination: parseCidr("0.0.0.0/0") }, base));

@@ -241,6 +241,26 @@ Deno.test("IptablesBackend says which tool failed, how, where, and what to do", 
       "iptables-nft-restore cannot write the rules: exit code 1: iptables-restore: line 2 failed: line 2 was: :MASQ - [0:0]",
     ],
     [
+      "it says much: one line, without the advice to ask for help",
+      {
+        read: {
+          code: 2,
+          stderr:
+            "iptables-restore v1.8.9: unknown option\n\n  Error occurred at line: 3\nTry `iptables-restore -h' " +
+            "or 'iptables-restore --help' for more information.\n",
+        },
+      },
+      "iptables-nft-restore cannot read the rules: exit code 2: iptables-restore v1.8.9: unknown option; " +
+      "Error occurred at line: 3: line 3 was: -S MASQ",
+    ],
+    ["it says nothing", { read: { code: 1 } }, "cannot read the rules: exit code 1: no message"],
+    ["it crashes", { read: { code: 139 } }, "cannot read the rules: it crashed (exit code 139): no message"],
+    [
+      "the lock's file can't be made",
+      { read: { code: 4, stderr: "Fatal: can't open lock file /run/xtables.lock: Read-only file system\n" } },
+      "make /run writable, or mount the host's /run/xtables.lock",
+    ],
+    [
       "another program holds the lock",
       {
         read: {
@@ -286,7 +306,12 @@ Deno.test("IptablesBackend says which tool failed, how, where, and what to do", 
   ];
   for (const [name, script, message] of cases) {
     await t.step(name, async () => {
-      await assertRejects(() => scripted(script).backend.sync(RULESET), CommandError, message);
+      const error = await assertRejects(
+        () => scripted(script).backend.sync(RULESET),
+        CommandError,
+        message,
+      );
+      assertEquals(/\n|Try `/.test(error.message), false, error.message);
     });
   }
 });

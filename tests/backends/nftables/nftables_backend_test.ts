@@ -107,6 +107,34 @@ Deno.test("NftablesBackend says what failed, where, and what to do", async (t) =
       `nft cannot write the rules: exit code 1: /dev/stdin:4:7-9: Error: syntax error, unexpected all: line 4 was: ${input}`,
     ],
     [
+      "several lines are refused: the first three are said",
+      ABSENT,
+      {
+        code: 1,
+        stderr: [
+          "/dev/stdin:1:1-2: Error: a",
+          "x",
+          "^",
+          "/dev/stdin:2:1-2: Error: b",
+          "y",
+          "^",
+          "/dev/stdin:3:1-2: Error: c",
+          "/dev/stdin:4:1-2: Error: d",
+          "",
+        ]
+          .join("\n"),
+      },
+      "nft cannot write the rules: exit code 1: /dev/stdin:1:1-2: Error: a; /dev/stdin:2:1-2: Error: b; /dev/stdin:3:1-2: Error: c: " +
+      "line 1 was: add table ip ip-masq-agent",
+    ],
+    [
+      "it says something else: no more than fits into a line",
+      { code: 1, stderr: ` ${"x".repeat(300)}\n` },
+      {},
+      `nft cannot read the rules: exit code 1: ${"x".repeat(200)}`,
+    ],
+    ["it says nothing", { code: 1 }, {}, "nft cannot read the rules: exit code 1: no message"],
+    [
       "a capability is missing",
       { code: 1, stderr: "Error: Could not process rule: Operation not permitted (you must be root)\n" },
       {},
