@@ -62,7 +62,7 @@ Deno.test("usage() tells every command and flag, and which value a flag has wher
       "\n  ip-masq-agent cleanup [FLAG]...\n",
       "\n  --config-path=TEXT\n        config file, or folder of them (default /etc/config/ip-masq-agent)\n  --backend=TEXT\n",
       "\n  --once\n        sync once and exit\n",
-      "\n  --random-fully\n        unguessable source ports (needs iptables 1.6.2) (default true)\n",
+      "\n  --random-fully\n        unguessable source ports (default true)\n",
       "\n  --to-ports=TEXT\n        source ports to use, such as 1024-29999,40000\n",
       "\n  --v=N\n        log more: 2 config and rules, 4 every sync (default 0)\n",
       "\n  -h, --help\n        print this and exit\n\nExit codes: 0 done, 1 failed, 2 bad usage or bad config.\n",
