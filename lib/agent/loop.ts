@@ -23,7 +23,7 @@ export class Loop {
   readonly #parts: LoopParts;
   /** When the next sync is due, in milliseconds of the clock. */
   #dueMs = 0;
-  /** Ends the wait that is under way; does nothing while a sync runs. */
+  /** Ends the wait that is under way; does nothing where none is. */
   #endWait = () => {};
   #isHinted = false;
   /** When the last event of the config's folder came, and the first one of the burst that it belongs to. */
@@ -83,7 +83,6 @@ export class Loop {
     return new Promise((resolve) => {
       const cancel = this.#parts.clock.after(milliseconds, () => this.#endWait());
       this.#endWait = () => {
-        this.#endWait = () => {};
         cancel();
         resolve();
       };

@@ -1,7 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
-import { BackendError } from "../../lib/backends/backend.ts";
+import type { FamilyStatus } from "../../lib/agent/status.ts";
+import { BackendError, type Drift } from "../../lib/backends/backend.ts";
+import { formatConfig } from "../../lib/config/config.ts";
 import { CommandError, CommandKilledError } from "../../lib/ports.ts";
-import { FakeBackend, FakeHost } from "../fakes/agent.ts";
+import { FakeBackend, FakeHost, until } from "../fakes/agent.ts";
 
 function setUp(text?: string, families: readonly FakeBackend["family"][] = ["IPv4"]) {
   const host = new FakeHost(text, families);
@@ -43,6 +45,68 @@ Deno.test("Agent.cycle() tells a new config from drift", async () => {
   backend.rules = [];
   await agent.cycle();
   assertEquals(logger.take(), ["W IPv4: repaired drift: the list differs"]);
+});
+
+Deno.test("Agent.cycle() says how a new config differs, in numbers where that is all", async (t) => {
+  const rules = (missing: number, surplus: number): Drift => ({
+    kind: "chain-differs",
+    detail: "others",
+    counts: { missing, surplus },
+  });
+  const jump: Drift = { kind: "jump-missing", detail: "no jump" };
+  const cases: [drift: Drift[], said: string][] = [
+    [[rules(2, 1)], "added 2, removed 1"],
+    [[rules(2, 0), rules(1, 4)], "added 3, removed 4"],
+    [[rules(2, 1), jump], "others, no jump"],
+    [[jump, rules(2, 1)], "no jump, others"],
+  ];
+  for (const [drift, said] of cases) {
+    await t.step(said, async () => {
+      const { agent, backend, source, logger } = setUp(TEN);
+      await agent.cycle();
+      logger.take();
+      backend.drift = drift;
+      source.text = ELEVEN;
+      await agent.cycle();
+      assertEquals(logger.take(), [`I IPv4: updated the rules: ${said}`]);
+      backend.rules = [];
+      await agent.cycle();
+      assertEquals(logger.take(), [
+        `W IPv4: repaired drift: ${drift.map(({ detail }) => detail).join(", ")}`,
+      ]);
+    });
+  }
+});
+
+Deno.test("Agent.cycle() replaces what an agent before it left, and says so in the tool's words", async () => {
+  const { agent, backend, logger } = setUp(TEN);
+  backend.rules = ["old RETURN"];
+  backend.drift = [{ kind: "chain-differs", detail: "1 rule", counts: { missing: 3, surplus: 1 } }];
+  await agent.cycle();
+  assertEquals(logger.take(), ["I IPv4: updated the rules: 1 rule"]);
+});
+
+Deno.test("Agent.cycle() says every repair and every update that is an event of its own", async () => {
+  const { agent, backend, source, logger } = setUp(TEN);
+  const drift = "W IPv4: repaired drift: the list differs";
+  const update = "I IPv4: updated the rules: the list differs";
+  await agent.cycle();
+  logger.take();
+  for (const expected of [[drift], []]) {
+    backend.rules = [];
+    await agent.cycle();
+    assertEquals(logger.take(), expected, "again and again is one event");
+  }
+  await agent.cycle();
+  assertEquals(logger.take(), ["I Previous message repeated 1 time"]);
+  backend.rules = [];
+  await agent.cycle();
+  assertEquals(logger.take(), [drift], "after some quiet it is another one");
+  for (const text of [ELEVEN, TEN]) {
+    source.text = text;
+    await agent.cycle();
+    assertEquals(logger.take(), [update]);
+  }
 });
 
 Deno.test("Agent.cycle() keeps healing with the last good config while the new one is bad", async () => {
@@ -179,6 +243,8 @@ Deno.test("Agent fails, and looks again, where no backend works", async () => {
     assertEquals(await agent.cycle(), { configIsGood: true, failures: 1 });
   }
   assertEquals(logger.take(), ["E IPv4: No backend works here"]);
+  const [{ syncs, durationSum }] = agent.health.families as [FamilyStatus];
+  assertEquals([syncs.failed, durationSum], [2, 0]);
   host.choice = { backend: "iptables-nft", reason: "" };
   assertEquals(await agent.cycle(), { configIsGood: true, failures: 0 });
   assertEquals([host.choices, backend.writes], [3, 1]);
@@ -265,6 +331,125 @@ Deno.test("Agent looks five times for stale rules that can't be read, and never 
     logger.take().filter((line) => line === "I IPv4: cannot look for rules of nftables: nft crashed").length,
     5,
   );
+});
+
+Deno.test("Agent looks for stale rules anew, and complains anew, once another backend is in use", async () => {
+  const { host, agent, backend, logger } = setUp(TEN);
+  const place = { backend: "iptables-legacy", family: "IPv4" } as const;
+  const stuck = new FakeBackend("IPv4", "iptables-legacy");
+  stuck.rules = ["old RETURN"];
+  const plan = (await stuck.removal())!;
+  stuck.failure = "busy";
+  host.stale = [{ place, rules: [{ name: "OLD", plan, usedBy: [] }] }, {
+    place,
+    error: new BackendError("x"),
+  }];
+  const complaint = "W IPv4: stale rules of iptables-legacy are still in force and can't be removed: busy";
+  const cycles = async (times: number) => {
+    for (let time = 0; time < times; time++) await agent.cycle();
+    return logger.take().filter((line) => line === complaint).length;
+  };
+  assertEquals([await cycles(7), host.staleLooks], [1, 7], "what can be read is not given up");
+  backend.failure = "it crashed";
+  host.choice = { backend: "nftables", reason: "" };
+  assertEquals(await cycles(6), 1);
+  stuck.failure = undefined;
+  host.staleLooks = 0;
+  assertEquals([await cycles(7), host.staleLooks], [0, 1], "it was asked often enough");
+  host.backend("IPv4", "nftables").failure = "it crashed";
+  host.choice = { backend: "iptables", reason: "" };
+  host.staleLooks = 0;
+  assertEquals([await cycles(9), host.staleLooks], [0, 5]);
+});
+
+Deno.test("Agent.cycle() is silent about a removal of stale rules that was killed, and fails", async () => {
+  const { host, agent, logger } = setUp(TEN);
+  const stale = new FakeBackend("IPv4", "nftables");
+  stale.rules = ["old RETURN"];
+  const plan = (await stale.removal())!;
+  stale.failure = new CommandKilledError("nft");
+  host.stale = [{
+    place: { backend: "nftables", family: "IPv4" },
+    rules: [{ name: "OLD", plan, usedBy: [] }],
+  }];
+  assertEquals((await agent.cycle()).failures, 1);
+  assertEquals(logger.take(), ["I IPv4: installed 3 rules, with a list of iptables-nft"]);
+});
+
+Deno.test("Agent knows how long syncs took, and when they ended", async () => {
+  const { agent, backend, ipv6, clock } = setUp(TEN, ["IPv4", "IPv6"]);
+  const during = async (milliseconds: number) => {
+    let goOn = () => {};
+    backend.hang = ipv6.hang = new Promise((resolve) => goOn = resolve);
+    const cycle = agent.cycle();
+    await until(() => backend.running + ipv6.running === 2);
+    clock.time += milliseconds;
+    goOn();
+    await cycle;
+  };
+  clock.time = 1_000;
+  await during(2_000);
+  ipv6.failure = "busy";
+  await during(500);
+  const [ipv4Status, ipv6Status] = agent.health.families;
+  assertEquals([ipv4Status!.durationSum, ipv6Status!.durationSum, agent.health.lastAttemptMs], [
+    2.5,
+    2.5,
+    3_500,
+  ]);
+  assertEquals([ipv4Status!.lastSuccess, ipv6Status!.lastSuccess], [
+    { monotonicMs: 3_500, epochMs: clock.epoch() },
+    { monotonicMs: 3_000, epochMs: clock.epoch() - 500 },
+  ]);
+  assertEquals([ipv4Status!.syncs, ipv6Status!.syncs], [
+    { applied: 1, unchanged: 1, failed: 0 },
+    { applied: 1, unchanged: 0, failed: 1 },
+  ]);
+});
+
+Deno.test("Agent.cycle() says at -v=2 once which files are skipped, and at -v=4 that there is nothing to change", async () => {
+  for (const verbosity of [1, 2]) {
+    const { agent, source, logger } = setUp(TEN);
+    source.skipped = ["a~", "b.bak"];
+    logger.verbosity = verbosity;
+    await agent.cycle();
+    await agent.cycle();
+    const said = logger.take().filter((line) => line.startsWith("I Skipped"));
+    assertEquals(said, verbosity < 2 ? [] : ["I Skipped as backups: a~, b.bak"]);
+  }
+  const { agent, logger } = setUp(TEN);
+  await agent.cycle();
+  logger.take();
+  for (const verbosity of [3, 4]) {
+    logger.verbosity = verbosity;
+    await agent.cycle();
+    assertEquals(logger.take(), verbosity < 4 ? [] : ["I IPv4: nothing to change"]);
+  }
+});
+
+Deno.test("the hash of a config is the FNV-1a of its text, and none before there is one", async () => {
+  const { agent, source, backend } = setUp(BAD);
+  await agent.cycle();
+  assertEquals([agent.config.hash, agent.config.config, backend.reads], ["", undefined, 0]);
+  const first = new Set<string>();
+  for (let octet = 0; octet < 100; octet++) {
+    source.text = `nonMasqueradeCIDRs: ["10.${octet}.0.0/16"]`;
+    await agent.cycle();
+    let hash = 2166136261n;
+    for (const byte of new TextEncoder().encode(formatConfig(agent.config.config!))) {
+      hash = ((hash ^ BigInt(byte)) * 16777619n) % (1n << 32n);
+    }
+    assertEquals(agent.config.hash, hash.toString(16).padStart(8, "0"));
+    first.add(agent.config.hash[0]!);
+  }
+  assertEquals(first.size, 16, "zeros in front are among them");
+});
+
+Deno.test("Family.sync() has nothing to do without a backend, or without rules", async () => {
+  const { host, agent: { families: [family] }, backend } = setUp(TEN);
+  assertEquals(await family!.sync(), true);
+  family!.use(backend);
+  assertEquals([await family!.sync(), backend.reads, host.logger.lines], [true, 0, []]);
 });
 
 Deno.test("Agent.cycle() takes a family that the host lacks for a warning's worth, not for a failure", async () => {

@@ -64,8 +64,8 @@ Deno.test("/metrics tells everything in Prometheus's text format", async () => {
   backends[1].failure = "no nat table";
   source.text = "nonMasqueradeCIDRs: 5";
   await agent.cycle();
-  const { contentType, body } = (await get("/metrics"))!;
-  assertEquals(contentType, "text/plain; version=0.0.4; charset=utf-8");
+  const { status, contentType, body } = (await get("/metrics"))!;
+  assertEquals([status, contentType], [200, "text/plain; version=0.0.4; charset=utf-8"]);
 
   const lines = body.trimEnd().split("\n");
   for (const line of lines) {
@@ -93,6 +93,7 @@ Deno.test("/metrics tells everything in Prometheus's text format", async () => {
     'last_success_timestamp_seconds{family="IPv4"}': 1_700_000_000,
     'drift_repairs_total{family="IPv4",reason="chain-differs"}': 1,
     "config_valid": 0,
+    [`config_info{hash="${agent.config.hash}"}`]: 1,
     'cidrs{family="IPv4",list="nonMasqueradeCIDRs"}': 1,
     'cidrs{family="IPv4",list="masqueradeCIDRs"}': 1,
     'cidrs{family="IPv6",list="masqueradeCIDRs"}': 0,

@@ -77,8 +77,9 @@ Deno.test("Loop.wake() makes the next sync happen now", async () => {
     loop.wake();
     await settle();
     await host.clock.asleep();
-    assertEquals(host.backend().reads, 2);
+    assertEquals([host.backend().reads, host.clock.sleepers], [2, 1]);
   });
+  assertEquals(host.clock.sleepers, 0, "nothing keeps the program alive");
   assertEquals(host.backend().reads, 2, "stopping does not sync once more");
 });
 
@@ -213,6 +214,22 @@ Deno.test("Loop begins the interval anew with every sync, and goes on with it wh
     assertEquals(host.backend().reads, reads);
     await host.clock.advance(1);
     assertEquals(host.backend().reads, reads + 1);
+  }, watcher);
+});
+
+Deno.test("Loop reads the config when 40 ms were quiet, and no earlier", async () => {
+  const host = new FakeHost(TEN);
+  const watcher = new FakeWatcher();
+  await running(host, async () => {
+    await host.clock.advance(1_000);
+    host.source.text = ELEVEN;
+    watcher.hint();
+    await host.clock.advance(1);
+    watcher.hint();
+    await host.clock.advance(39);
+    assertEquals(host.backend().rules?.[1], "10.0.0.0/8 RETURN");
+    await host.clock.advance(1);
+    assertEquals(host.backend().rules?.[1], "11.0.0.0/8 RETURN");
   }, watcher);
 });
 

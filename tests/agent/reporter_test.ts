@@ -16,6 +16,15 @@ Deno.test("Reporter says an event once and how often it repeated", () => {
   ]);
 });
 
+Deno.test("Reporter tells events apart by their lines and their severity", () => {
+  const logger = new FakeLogger();
+  const reporter = new Reporter(logger);
+  reporter.report("error", "a", "b");
+  reporter.report("error", "ab");
+  reporter.report("warning", "ab");
+  assertEquals(logger.take(), ["E a", "E b", "E ab", "W ab"]);
+});
+
 Deno.test("Reporter.settle() makes the same event a new one", () => {
   const logger = new FakeLogger();
   const reporter = new Reporter(logger);

@@ -9,6 +9,7 @@ import {
   applyPlan,
   type Backend,
   BackendError,
+  type Drift,
   type Plan,
   type SyncResult,
   type VerdictCounters,
@@ -133,6 +134,8 @@ export class FakeConfigSource implements ConfigSource {
   isHanging = false;
   /** Other files of its folder, which are told where there is no config. */
   others: readonly string[] = [];
+  /** Backups beside it. */
+  skipped: readonly string[] = [];
 
   constructor(text?: string) {
     this.text = text;
@@ -145,7 +148,7 @@ export class FakeConfigSource implements ConfigSource {
     const files = this.text === undefined
       ? []
       : [{ name: this.path, bytes: new TextEncoder().encode(this.text) }];
-    return Promise.resolve({ files, others: this.others });
+    return Promise.resolve({ files, others: this.others, skipped: this.skipped });
   }
 }
 
@@ -157,6 +160,8 @@ export class FakeBackend implements Backend {
   rules: readonly string[] | undefined;
   /** The failure that the next calls have, or its message. */
   failure: string | Error | undefined;
+  /** What differs, where something does. */
+  drift: readonly Drift[] = [{ kind: "chain-differs", detail: "the list differs" }];
   /** What a call waits for before it does anything. */
   hang: Promise<void> | undefined;
   /** How often it was read and written, and its counters asked for. */
@@ -186,7 +191,7 @@ export class FakeBackend implements Backend {
     const same = this.rules?.join() === desired.join();
     return Promise.resolve({
       family: this.family,
-      drift: same ? [] : [{ kind: "chain-differs", detail: "the list differs" }],
+      drift: same ? [] : this.drift,
       isFresh: this.rules === undefined,
       text: same ? "" : desired.join("\n"),
       actual: this.rules ?? [],
