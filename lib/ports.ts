@@ -133,7 +133,7 @@ export type ConfigReading =
 
 /** Gives the config's files as they are now. */
 export interface ConfigSource {
-  /** What the user named, for messages. */
+  /** What the user named or, where that may be one of several, what the last reading took. For messages. */
   readonly path: string;
   /** Never throws for a file system that says no, and never takes longer than a few seconds. */
   read(): Promise<ConfigReading>;

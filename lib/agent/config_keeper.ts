@@ -17,9 +17,12 @@ export class ConfigKeeper {
   #isHanging = false;
   /** Whether there were files when it was last read; undefined before. */
   #hadFiles: boolean | undefined;
+  /** What the source took when it was last read. */
+  #path: string;
 
   constructor(source: ConfigSource, options: ConfigOptions, logger: Logger) {
     this.#source = source;
+    this.#path = source.path;
     this.#options = options;
     this.#logger = logger;
     this.#reporter = new Reporter(logger);
@@ -76,6 +79,10 @@ export class ConfigKeeper {
   /** A config that is not there is never silent: its file may only be named otherwise. */
   #reportPresence({ files, skipped = [], others = [] }: Extract<ConfigReading, { files: unknown }>): void {
     const hasFiles = files.length > 0;
+    const { path } = this.#source;
+    if (hasFiles && path !== this.#path) {
+      this.#logger.info(`Config: ${path}${this.#hadFiles ? `, no longer ${this.#path}` : ""}`);
+    }
     if (hasFiles !== this.#hadFiles) {
       if (skipped.length > 0) this.#logger.verbose(2, () => `Skipped as backups: ${skipped.join(", ")}`);
       if (!hasFiles) {
@@ -83,11 +90,12 @@ export class ConfigKeeper {
           ? ""
           : `; its folder has ${others.join(", ")}: is the ConfigMap's key or --config-path wrong?`;
         if (this.#hadFiles) {
-          this.#logger.warning(`Config ${this.#source.path} is gone: the defaults apply${hint}`);
-        } else this.#logger.info(`No config at ${this.#source.path}: the defaults apply${hint}`);
+          this.#logger.warning(`Config ${this.#path} is gone: the defaults apply${hint}`);
+        } else this.#logger.info(`No config at ${path}: the defaults apply${hint}`);
       }
     }
     this.#hadFiles = hasFiles;
+    this.#path = path;
   }
 
   #use(config: MasqConfig): boolean {

@@ -10,7 +10,8 @@ import type { ConfigReading, ConfigSource } from "../ports.ts";
  * @throws {ConfigError} It can't be read, or is bad.
  */
 export async function readConfig(source: ConfigSource, options: ConfigOptions): Promise<LoadedConfig> {
-  return await loadReading(source.path, await source.read(), options);
+  const reading = await source.read();
+  return await loadReading(source.path, reading, options);
 }
 
 /**

@@ -33,8 +33,9 @@ export function parseAgentOptions(args: readonly string[]): AgentOptions {
   const showHelp = flags.boolean("help");
   const [word] = flags.words;
   if (word !== undefined && !showHelp) throw unexpectedWord(word, args);
+  const readsOnce = flags.boolean("once") || flags.boolean("dry-run");
   return {
-    ...readRuleOptions(flags, parseConfigPath),
+    ...readRuleOptions(flags, (text) => parseConfigPath(text, readsOnce)),
     backend: flags.parsed("backend", parseBackendChoice),
     once: flags.boolean("once"),
     dryRun: flags.boolean("dry-run"),
@@ -51,8 +52,12 @@ export function parseAgentOptions(args: readonly string[]): AgentOptions {
   };
 }
 
-/** A daemon's folder may be any, so its config must be named in full. */
-function parseConfigPath(text: string): string {
+/** A daemon's folder may be any, so its config must be named in full; and it reads it again and again. */
+function parseConfigPath(text: string, readsOnce: boolean): string {
+  if (text === "-") {
+    if (readsOnce) return text;
+    throw new SyntaxError('"-" is standard input, which can be read only once: add --once or --dry-run');
+  }
   if (!text.startsWith("/")) throw new SyntaxError(`"${text}" is not an absolute path`);
   return parseInputPath(text);
 }

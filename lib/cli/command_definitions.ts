@@ -27,12 +27,7 @@ export interface CommandDefinition {
 
 /** Flags of the agent that a command shares, by name. */
 function shared(...names: readonly string[]): FlagDefinition[] {
-  return [...names, "help"].map((name) => {
-    const flag = FLAGS.find((it) => it.name === name)!;
-    return name === "config-path"
-      ? { ...flag, help: "file, folder of ip-masq* files, or - to read stdin" }
-      : flag;
-  });
+  return [...names, "help"].map((name) => FLAGS.find((it) => it.name === name)!);
 }
 
 function output(defaultValue: string, choices: string): FlagDefinition {
@@ -48,6 +43,19 @@ const RULE_FLAGS = shared(
   "to-ports",
 );
 
+/**
+ * Other flags of the agent, klog's among them. They change nothing here; a command takes them so that it can be given the
+ * arguments of a container as they are.
+ */
+const IGNORED_FLAGS = FLAGS.filter(({ name }) => !["once", "dry-run", "version"].includes(name))
+  .map(({ help: _, ...flag }): FlagDefinition => flag);
+
+/** The flags of a command as they are shown, and those that it ignores. */
+function flagsOf(...shown: readonly FlagDefinition[]): FlagDefinition[] {
+  const isOther = ({ name }: FlagDefinition) => shown.every((it) => it.name !== name);
+  return [...shown, ...IGNORED_FLAGS.filter(isOther)];
+}
+
 /** All commands, in the order in which help lists them. */
 export const COMMANDS: readonly CommandDefinition[] = [
   {
@@ -55,11 +63,11 @@ export const COMMANDS: readonly CommandDefinition[] = [
     summary: "Checks configs, files or folders of them, and says what is wrong and how to mend it.",
     operands: "[PATH|-]...",
     examples: ["ip-masq-agent validate --strict", "ip-masq-agent validate - <config.yaml"],
-    flags: [
+    flags: flagsOf(
       { name: "strict", type: "boolean", defaultValue: "false", help: "fail for warnings, too" },
       output("text", "text or json"),
       ...shared("config-path", "enable-ipv6", "nomasq-all-reserved-ranges"),
-    ],
+    ),
     exitCodes: "0 all good, 2 a config or the usage is bad",
     execute: validate,
   },
@@ -71,7 +79,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       "ip-masq-agent render -o table",
       "ip-masq-agent render --config-path=- --to-ports=1024-29999 <config.yaml",
     ],
-    flags: [output("iptables", "iptables, nft, table or json"), ...RULE_FLAGS],
+    flags: flagsOf(output("iptables", "iptables, nft, table or json"), ...RULE_FLAGS),
     exitCodes: "0 done, 2 the config or the usage is bad",
     execute: render,
   },
@@ -83,12 +91,12 @@ export const COMMANDS: readonly CommandDefinition[] = [
       "ip-masq-agent explain 10.1.2.3 203.0.113.10",
       "ip-masq-agent explain --protocol=tcp -o json 8.8.8.8",
     ],
-    flags: [
+    flags: flagsOf(
       { name: "source", type: "string", defaultValue: "", help: "address that the packet comes from" },
       { name: "protocol", type: "string", defaultValue: "", help: "tcp, udp, sctp, icmp, ... or a number" },
       output("text", "text or json"),
       ...RULE_FLAGS,
-    ],
+    ),
     exitCodes: "0 done, 2 an address, the config or the usage is bad",
     execute: explain,
   },
@@ -98,7 +106,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       "Prints what a sync would change in the kernel, and changes nothing. Warns of rules of others that masquerade before ours are reached.",
     operands: "",
     examples: ["ip-masq-agent diff --enable-ipv6", "ip-masq-agent diff --config-path=- <config.yaml"],
-    flags: [...shared("backend").slice(0, 1), ...RULE_FLAGS],
+    flags: flagsOf(...shared("backend").slice(0, 1), ...RULE_FLAGS),
     exitCodes: "0 nothing differs, 1 something does, 2 it can't tell",
     execute: diff,
   },
@@ -108,7 +116,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       "Removes our rules: both families, every iptables, nftables, also chains of an earlier --masq-chain. Stop the agent first: it would put them back.",
     operands: "",
     examples: ["ip-masq-agent cleanup --dry-run", "ip-masq-agent cleanup --masq-chain=MY-CHAIN"],
-    flags: [
+    flags: flagsOf(
       {
         name: "dry-run",
         type: "boolean",
@@ -116,7 +124,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
         help: "print what would be removed, and exit",
       },
       ...shared("masq-chain"),
-    ],
+    ),
     exitCodes: "0 nothing of ours is left, 1 something could not be removed, 2 bad usage",
     execute: cleanup,
   },

@@ -1,5 +1,7 @@
 /** The flags of the agent: the one definition that parsing, help and the README share. */
 
+import { DEFAULT_CONFIG_PATHS } from "./config_paths.ts";
+
 /** One flag, as `--name`. */
 export interface FlagDefinition {
   readonly name: string;
@@ -16,8 +18,8 @@ export const FLAGS: readonly FlagDefinition[] = [
   {
     name: "config-path",
     type: "string",
-    defaultValue: "/etc/config/ip-masq-agent",
-    help: "config file, or folder of them",
+    defaultValue: DEFAULT_CONFIG_PATHS.join(" or "),
+    help: "config file, folder, or - for stdin",
   },
   {
     name: "backend",

@@ -3,6 +3,7 @@ import { type ChainName, parseChainName } from "../config/chain_name.ts";
 import { nearest } from "../config/nearest.ts";
 import { hasControlCharacters } from "../config/printable.ts";
 import { parsePortRanges, type PortRange } from "../config/port_range.ts";
+import { DEFAULT_CONFIG_PATHS } from "./config_paths.ts";
 import type { FlagDefinition } from "./flag_definitions.ts";
 import { type ParsedFlags, parseGoBoolean, UsageError } from "./go_flags.ts";
 
@@ -64,7 +65,8 @@ export class FlagValues {
 
 /** The flags that decide about rules, which the agent shares with the commands. */
 export interface RuleOptions {
-  readonly configPath: string;
+  /** What `--config-path` names, or the usual places, of which the first that has a config counts. */
+  readonly configPaths: readonly string[];
   readonly enableIpv6: boolean;
   readonly chainName: ChainName;
   readonly allReservedRanges: boolean;
@@ -83,13 +85,22 @@ export function readRuleOptions(
   parseConfigPath: (text: string) => string = parseInputPath,
 ): RuleOptions {
   return {
-    configPath: flags.parsed("config-path", parseConfigPath),
+    configPaths: readConfigPaths(flags, parseConfigPath),
     enableIpv6: flags.boolean("enable-ipv6"),
     chainName: flags.parsed("masq-chain", parseChainName),
     allReservedRanges: flags.boolean("nomasq-all-reserved-ranges"),
     randomFully: flags.boolean("random-fully"),
     toPorts: flags.parsed("to-ports", parsePortRanges),
   };
+}
+
+/**
+ * Reads `--config-path`; the usual places where it is not given.
+ *
+ * @throws {UsageError} `parse` refuses it.
+ */
+export function readConfigPaths(flags: FlagValues, parse: (text: string) => string): readonly string[] {
+  return flags.has("config-path") ? [flags.parsed("config-path", parse)] : DEFAULT_CONFIG_PATHS;
 }
 
 /**

@@ -5,6 +5,7 @@ import { createBackend } from "../backends/create_backend.ts";
 import type { CommandRunner, Logger } from "../ports.ts";
 import type { AgentOptions } from "./agent_options.ts";
 import { decideBackend, familiesOf } from "./backends.ts";
+import { createSource, createWatcher } from "./config_paths.ts";
 import { EXIT, type System } from "./system.ts";
 
 /** Milliseconds that a running sync may take once the agent was asked to stop. */
@@ -28,9 +29,10 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
   const runner: CommandRunner = {
     run: (command) => system.runner.run({ ...command, signal: abandon.signal }),
   };
-  const { chainName } = options;
+  const { chainName, configPaths } = options;
+  const source = createSource(system, configPaths);
   const agent = new Agent({
-    source: system.createConfigSource(options.configPath),
+    source,
     families: familiesOf(options),
     chooseBackend: () => decideBackend(options, runner),
     createBackend: (name, family) => createBackend(name, family, chainName, runner),
@@ -48,11 +50,11 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
     return !configIsGood ? EXIT.badInput : failures > 0 ? EXIT.failed : EXIT.done;
   }
   logger.info(
-    `ip-masq-agent ${system.build.version} started: config ${options.configPath}, ${
+    `ip-masq-agent ${system.build.version} started: config ${source.path}, ${
       familiesOf(options).join(" and ")
     }`,
   );
-  const loop = new Loop({ agent, clock, logger, watcher: system.createConfigWatcher(options.configPath) });
+  const loop = new Loop({ agent, clock, logger, watcher: createWatcher(system, configPaths) });
   system.onReload(() => {
     logger.info("SIGHUP: syncing now");
     loop.wake();

@@ -1,6 +1,7 @@
 /** What the program does instead of being the agent -> exit code. */
 import { nearest } from "../config/nearest.ts";
 import type { AgentOptions } from "./agent_options.ts";
+import { commandSource } from "./command_source.ts";
 import { COMMANDS } from "./command_definitions.ts";
 import { COMMAND_NAMES } from "./command_names.ts";
 import { showDifferences } from "./differences.ts";
@@ -42,7 +43,7 @@ export async function runFlagCommand(options: AgentOptions, system: System): Pro
     return EXIT.done;
   }
   system.revokeNetwork();
-  const source = system.createConfigSource(options.configPath);
+  const source = commandSource(system, options.configPaths);
   const { changed, failures } = await showDifferences(source, options, system);
   if (changed + failures === 0) system.printError("Nothing to change\n");
   return failures > 0 ? EXIT.failed : EXIT.done;

@@ -32,7 +32,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage or bad config.
 /** Help for one command: at most 24 lines of 80 columns. */
 export function commandUsage(definition: CommandDefinition): string {
   const { name, summary, operands, examples, exitCodes } = definition;
-  const flags = definition.flags.filter((flag) => flag.name !== "help");
+  const flags = definition.flags.filter(({ name, help }) => help !== undefined && name !== "help");
   const width = Math.max(...flags.map((flag) => nameOf(flag).length));
   const lines = flags.map((flag) => {
     const words = `${flag.help}${presetOf(flag)}`;

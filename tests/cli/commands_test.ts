@@ -5,6 +5,7 @@ import { COMMAND_NAMES } from "../../lib/cli/command_names.ts";
 import { type Machine, runOn } from "../fakes/system.ts";
 
 const PATH = "/etc/config/ip-masq-agent";
+const NOWHERE = `${PATH} or /etc/ip-masq-agent`;
 const CONFIG = `nonMasqueradeCIDRs:
   - 10.0.0.0/8
   - 10.1.0.0/16
@@ -30,7 +31,10 @@ Deno.test("run() helps with each command in 24 lines of 80 columns, with two exa
       assertEquals(out.trimEnd().split("\n").length <= 24, true, out);
       assertEquals(out.split("\n").filter((line) => line.length > 80), []);
       for (const example of examples) assertEquals(out.includes(`\n  ${example}\n`), true);
-      for (const flag of flags) assertEquals(out.includes(`--${flag.name}`), flag.name !== "help", flag.name);
+      for (const flag of flags) {
+        const isShown = flag.help !== undefined && flag.name !== "help";
+        assertEquals(new RegExp(`--${flag.name}\\b`).test(out), isShown, flag.name);
+      }
       assertEquals(await runOn({}, "help", name), { code, out, error, commands: [] });
     });
   }
@@ -85,6 +89,20 @@ Deno.test("run() says what was meant by a wrong command or flag, and exits with 
   }
 });
 
+Deno.test("every command takes the arguments of a container, and ignores those that do not matter to it", async (t) => {
+  const container = ["--v=2", "-logtostderr=true", "--alsologtostderr", "--log_dir", "/x", "--skip_headers"]
+    .concat("--metrics-bind-address=127.0.0.1:10264", "--log-format=json", "--cleanup-on-exit");
+  for (const { name } of COMMANDS) {
+    await t.step(name, async () => {
+      const args = { explain: ["1.1.1.1"], diff: ["--backend=iptables"] }[name as string] ?? [];
+      const reply = kernel("");
+      const plain = await runOn({ ...MACHINE, reply }, name, ...args);
+      assertEquals([0, 1].includes(plain.code), true, plain.error);
+      assertEquals(await runOn({ ...MACHINE, reply }, name, ...container, ...args), plain);
+    });
+  }
+});
+
 Deno.test("validate prints a line for each good config, and every problem of a bad one", async () => {
   assertEquals(await runOn(MACHINE, "validate"), {
     code: 0,
@@ -120,7 +138,10 @@ Deno.test("validate prints a line for each good config, and every problem of a b
 
 Deno.test("validate of a machine without a config says that the defaults hold", async () => {
   const { code, out } = await runOn({}, "validate");
-  assertEquals([code, out], [0, `${PATH}: ok (no file there, so the defaults: 3 CIDRs, IPv4 3, IPv6 0)\n`]);
+  assertEquals([code, out], [
+    0,
+    `${NOWHERE}: ok (no file there, so the defaults: 3 CIDRs, IPv4 3, IPv6 0)\n`,
+  ]);
 });
 
 Deno.test("validate -o json is for programs", async () => {
@@ -416,7 +437,7 @@ Deno.test("diff of families that can't be read exits with 2, and goes on with th
   assertMatch(out, /^--- IPv4/);
   assertMatch(
     error,
-    /^ip-masq-agent: IPv6: ip6tables-restore cannot .*: run the agent as root, or with the capabilities/,
+    /^Config: none at .*, so the defaults\nip-masq-agent: IPv6: ip6tables-restore cannot .*: run the agent as root, or with the capabilities/,
   );
 });
 

@@ -7,7 +7,7 @@ import { parsePortRanges } from "../../lib/config/port_range.ts";
 
 Deno.test("parseAgentOptions() of nothing gives the defaults", () => {
   assertEquals(parseAgentOptions([]) as unknown, {
-    configPath: "/etc/config/ip-masq-agent",
+    configPaths: ["/etc/config/ip-masq-agent", "/etc/ip-masq-agent"],
     backend: "auto",
     once: false,
     dryRun: false,
@@ -48,7 +48,9 @@ Deno.test("parseAgentOptions() reads flags as Go does", async (t) => {
     [["-v", "4"], "verbosity", 4],
     [["-v=2"], "verbosity", 2],
     [["--v=2"], "verbosity", 2],
-    [["--config-path=/a=b"], "configPath", "/a=b"],
+    [["--config-path=/a=b"], "configPaths", ["/a=b"]],
+    [["--config-path=-", "--once"], "configPaths", ["-"]],
+    [["--dry-run", "--config-path", "-"], "configPaths", ["-"]],
     [["--skip-headers"], "skipHeaders", true],
     [["--to-ports="], "toPorts", []],
     [["--to-ports=40000,5-7"], "toPorts", parsePortRanges("40000-40000,5-7")],
@@ -105,6 +107,11 @@ Deno.test("parseAgentOptions() says in one line what is wrong and what to write"
       ["--backend=ipvs"],
       '--backend: "ipvs" is no backend: use auto, iptables, iptables-nft, iptables-legacy, nftables',
     ],
+    [
+      ["--config-path=-"],
+      '--config-path: "-" is standard input, which can be read only once: add --once or --dry-run',
+    ],
+    [["--config-path=-", "--once=false"], '--config-path: "-" is standard input'],
     [["--config-path="], '--config-path: "" is not an absolute path'],
   ];
   for (const [args, message] of cases) {

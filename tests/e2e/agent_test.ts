@@ -1,7 +1,7 @@
 /** The compiled program as its users run it: exit codes, messages, and what is left in the kernel. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import denoJson from "../../deno.json" with { type: "json" };
-import { Sandbox } from "../sandbox/sandbox.ts";
+import { EXECUTABLE, Sandbox } from "../sandbox/sandbox.ts";
 
 const GOOD = 'nonMasqueradeCIDRs: ["10.0.0.0/8"]\n';
 
@@ -12,7 +12,7 @@ Deno.test("--once installs the rules, says so on standard error, and exits 0", a
   assertEquals([code, stdout], [0, ""]);
   assertMatch(
     stderr,
-    /^I\d{4} \d\d:\d\d:\d\d\.\d{6} IPv4: installed 3 rules, with iptables-restore\n$/,
+    /^I\d{4} \d\d:\d\d:\d\d\.\d{6} Config: \/etc\/config\/ip-masq-agent\nI.{20} IPv4: installed 3 rules, with iptables-restore\n$/,
   );
   assertEquals((await sandbox.sh("iptables -t nat -S IP-MASQ-AGENT")).trimEnd().split("\n").length, 4);
 });
@@ -34,6 +34,30 @@ Deno.test("--once with a bad config exits 2, says all that is wrong, and changes
   assertEquals(await sandbox.sh("iptables-save -t nat | grep -v '^#'"), before);
 });
 
+Deno.test("agent and commands take a host's folder where there is no mount, and say so", async () => {
+  await using sandbox = await Sandbox.create();
+  await sandbox.write("/etc/ip-masq-agent/ip-masq-b.yaml", GOOD);
+  const validate = await sandbox.agent("validate");
+  assertEquals(validate.stdout, "/etc/ip-masq-agent: ok (1 CIDR, IPv4 1, IPv6 0)\n");
+  const { stderr } = await sandbox.agent("--once", "--skip_headers", "--backend=iptables");
+  assertEquals(stderr, "Config: /etc/ip-masq-agent\nIPv4: installed 3 rules, with iptables-restore\n");
+  const diff = await sandbox.agent("diff", "--backend=iptables");
+  assertEquals(diff, { code: 0, stdout: "", stderr: "Config: /etc/ip-masq-agent\n" });
+});
+
+Deno.test("--once takes a config from standard input, a daemon does not", async () => {
+  await using sandbox = await Sandbox.create();
+  const flags = ["--config-path=-", "--skip_headers", "--backend=iptables"];
+  const once = await sandbox.run(EXECUTABLE, [...flags, "--once"], { input: GOOD });
+  assertEquals([once.code, once.stderr], [0, "IPv4: installed 3 rules, with iptables-restore\n"]);
+  const daemon = await sandbox.run(EXECUTABLE, flags, { input: GOOD });
+  assertEquals(daemon.code, 2);
+  assertMatch(
+    daemon.stderr,
+    /"-" is standard input, which can be read only once: add --once or --dry-run\n$/,
+  );
+});
+
 Deno.test("--once exits 2 for a config outside of the folders that the program may read", async () => {
   await using sandbox = await Sandbox.create();
   const { code, stderr } = await sandbox.agent("--once", "--skip_headers", "--config-path=/etc/passwd");
@@ -52,7 +76,8 @@ Deno.test("--once without iptables exits 1 and says what to install", async () =
   assertEquals(code, 1);
   assertEquals(
     stderr,
-    'IPv4: Cannot find iptables-restore in /usr/local/sbin, /usr/sbin, /sbin: install the package "iptables"\n',
+    "Config: /etc/config/ip-masq-agent\n" +
+      'IPv4: Cannot find iptables-restore in /usr/local/sbin, /usr/sbin, /sbin: install the package "iptables"\n',
   );
 });
 
@@ -85,7 +110,7 @@ Deno.test("a failed restore shows the tool's message and the line that it stumbl
   assertEquals(code, 1);
   assertMatch(
     stderr,
-    /^IPv4: iptables-restore cannot write the rules: exit code 1: iptables-restore: line 3 failed: line 3 was: -A POSTROUTING /,
+    /^Config: .*\nIPv4: iptables-restore cannot write the rules: exit code 1: iptables-restore: line 3 failed: line 3 was: -A POSTROUTING /,
   );
 });
 
@@ -118,5 +143,5 @@ rm -f /usr/sbin/nft /usr/sbin/ip6tables* /usr/sbin/*nft*
 `);
   const { code, stderr } = await sandbox.agent("--once", "--backend=iptables", "--skip_headers");
   assertEquals(code, 0);
-  assertMatch(stderr, /^IPv4: installed 5 rules, with iptables-restore\n$/);
+  assertMatch(stderr, /^Config: .*\nIPv4: installed 5 rules, with iptables-restore\n$/);
 });

@@ -52,6 +52,7 @@ for (const variant of VARIANTS) {
 
   Deno.test(`diff warns of foreign rules that decide first (${variant})`, async () => {
     await using sandbox = await Sandbox.create(variant);
+    await sandbox.writeConfig("");
     await sandbox.agent("--once", "--backend=iptables");
     await sandbox.sh(`
       iptables -t nat -N KUBE-POSTROUTING

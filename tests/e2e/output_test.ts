@@ -18,6 +18,7 @@ const COMMANDS: readonly [args: string, code: number][] = [
 
 Deno.test("a command whose output nobody reads ends quietly, as with SIGPIPE", async (t) => {
   await using sandbox = await Sandbox.create();
+  await sandbox.writeConfig("");
   for (const [args, code] of COMMANDS) {
     await t.step(args, async () => {
       // The reader has ended before the first byte.
@@ -39,6 +40,7 @@ Deno.test("a command whose output nobody reads ends quietly, as with SIGPIPE", a
 
 Deno.test("a command whose output has no room says so in one line and fails", async (t) => {
   await using sandbox = await Sandbox.create();
+  await sandbox.writeConfig("");
   for (const [args] of COMMANDS) {
     await t.step(args, async () => {
       const { code, stderr } = await sandbox.run("bash", ["-c", `${EXECUTABLE} ${args} >/dev/full`]);

@@ -113,3 +113,27 @@ Deno.test("where watching is impossible the interval does it, and a shorter inte
   await sandbox.writeConfig(config(1));
   await daemon.line(/^IPv4: updated the rules/);
 });
+
+Deno.test("a mount that appears takes the place of a host's folder, and gives it back", async () => {
+  await using sandbox = await Sandbox.create();
+  await sandbox.write("/etc/ip-masq-agent/ip-masq-a.yaml", config(0));
+  await using daemon = new Daemon(sandbox, "--backend=iptables");
+  await daemon.line(/^IPv4: installed 3 rules/);
+  assertEquals(daemon.lines.filter((line) => line.startsWith("Config")), ["Config: /etc/ip-masq-agent"]);
+  const steps: [edit: () => Promise<unknown>, number: number][] = [
+    [() => sandbox.writeConfig(config(1)), 1],
+    [() => sandbox.sh("rm /etc/config/ip-masq-agent"), 0],
+  ];
+  for (const [edit, number] of steps) {
+    const from = daemon.lines.length;
+    await edit();
+    await daemon.line(/^IPv4: updated the rules/, { from });
+    const chain = await sandbox.sh("iptables -t nat -S IP-MASQ-AGENT");
+    assert(chain.includes(`-d 10.${number}.0.0/16 `), chain);
+  }
+  assertEquals(daemon.lines.filter((line) => line.startsWith("Config: ")), [
+    "Config: /etc/ip-masq-agent",
+    "Config: /etc/config/ip-masq-agent, no longer /etc/ip-masq-agent",
+    "Config: /etc/ip-masq-agent, no longer /etc/config/ip-masq-agent",
+  ]);
+});

@@ -8,7 +8,7 @@ import { EXIT, type System } from "../system.ts";
 /** 0 nothing differs, 1 something does, 2 it can't be told, as diff(1). */
 export async function diff(flags: FlagValues, system: System): Promise<number> {
   const options = { ...readRuleOptions(flags), backend: flags.parsed("backend", parseBackendChoice) };
-  const source = commandSource(system, options.configPath);
+  const source = commandSource(system, options.configPaths);
   const { changed, failures } = await showDifferences(source, options, system);
   return failures > 0 ? EXIT.badInput : changed > 0 ? EXIT.failed : EXIT.done;
 }

@@ -37,7 +37,7 @@ export async function explain(flags: FlagValues, system: System): Promise<number
     ...(flags.has("protocol") && { protocol: flags.parsed("protocol", parseProtocol) }),
   };
   for (const destination of destinations) checkFamilies(destination, packet);
-  const { config, warnings } = await readConfig(commandSource(system, options.configPath), options);
+  const { config, warnings } = await readConfig(commandSource(system, options.configPaths), options);
   for (const warning of warnings) system.printError(`${formatProblem(warning)}\n`);
 
   const rulesets = new Map(

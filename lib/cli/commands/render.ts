@@ -29,7 +29,7 @@ const FORMATS: Readonly<Record<"iptables" | "nft" | "table" | "json", Format>> =
 export async function render(flags: FlagValues, system: System): Promise<number> {
   const format = FORMATS[flags.choice("output", Object.keys(FORMATS) as (keyof typeof FORMATS)[])];
   const options = readRuleOptions(flags);
-  const { config, warnings } = await readConfig(commandSource(system, options.configPath), options);
+  const { config, warnings } = await readConfig(commandSource(system, options.configPaths), options);
   for (const warning of warnings) system.printError(`${formatProblem(warning)}\n`);
   system.printOut(
     format(familiesOf(options).map((family) => buildRuleset(family, config, options)), options),

@@ -6,7 +6,7 @@ import type { IpFamily } from "../../config/ip_address.ts";
 import { plural } from "../../config/printable.ts";
 import { ConfigError, type ConfigProblem, formatProblem } from "../../config/problem.ts";
 import { commandSource } from "../command_source.ts";
-import { type FlagValues, parseInputPath } from "../flag_values.ts";
+import { type FlagValues, parseInputPath, readConfigPaths } from "../flag_values.ts";
 import { UsageError } from "../go_flags.ts";
 import { EXIT, type System } from "../system.ts";
 
@@ -25,17 +25,17 @@ export async function validate(flags: FlagValues, system: System): Promise<numbe
   const format = flags.choice("output", ["text", "json"]);
   const strict = flags.boolean("strict");
   const named = flags.words.length > 0;
-  const paths = named ? flags.words : [flags.parsed("config-path", parseInputPath)];
+  const sources = named ? flags.words.map((path) => [path]) : [readConfigPaths(flags, parseInputPath)];
   const options: ConfigOptions = {
     enableIpv6: flags.boolean("enable-ipv6"),
     allReservedRanges: flags.boolean("nomasq-all-reserved-ranges"),
   };
-  if (paths.filter((path) => path === "-").length > 1) {
+  if (flags.words.filter((path) => path === "-").length > 1) {
     throw new UsageError('"-" stands twice: standard input can be read only once');
   }
   const verdicts: Verdict[] = [];
-  for (const path of paths) {
-    verdicts.push(await check(path, named || flags.has("config-path"), options, system));
+  for (const paths of sources) {
+    verdicts.push(await check(paths, named || flags.has("config-path"), options, system));
   }
   const isGood = ({ config, problems }: Verdict) =>
     config !== undefined && (!strict || problems.length === 0);
@@ -49,12 +49,13 @@ export async function validate(flags: FlagValues, system: System): Promise<numbe
 }
 
 async function check(
-  path: string,
+  paths: readonly string[],
   mustExist: boolean,
   options: ConfigOptions,
   system: System,
 ): Promise<Verdict> {
-  const source = commandSource(system, path);
+  // The verdict itself names the path.
+  const source = commandSource(system, paths, { saysPath: false });
   const bad = (message: string): Verdict => ({
     path: source.path,
     problems: [{ severity: "error", origin: { file: source.path, key: "" }, message }],

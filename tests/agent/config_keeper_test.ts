@@ -1,0 +1,39 @@
+import { assertEquals } from "@std/assert";
+import { ConfigKeeper } from "../../lib/agent/config_keeper.ts";
+import type { ConfigReading } from "../../lib/ports.ts";
+import { FakeLogger } from "../fakes/agent.ts";
+
+Deno.test("ConfigKeeper says which of several paths it took, and when that is another one", async () => {
+  const logger = new FakeLogger();
+  let path = "/a or /b";
+  let next = { path, text: undefined as string | undefined };
+  const source = {
+    get path() {
+      return path;
+    },
+    read: () => {
+      path = next.path;
+      const files = next.text === undefined
+        ? []
+        : [{ name: path, bytes: new TextEncoder().encode(next.text) }];
+      return Promise.resolve<ConfigReading>({ files });
+    },
+  };
+  const keeper = new ConfigKeeper(source, { enableIpv6: false, allReservedRanges: false }, logger);
+  const steps: [path: string, text: string | undefined, ...lines: string[]][] = [
+    ["/a or /b", undefined, "I No config at /a or /b: the defaults apply"],
+    ["/a or /b", undefined],
+    ["/b", "masqLinkLocal: true", "I Config: /b"],
+    ["/b", "masqLinkLocal: true"],
+    ["/a", "masqLinkLocal: true", "I Config: /a, no longer /b"],
+    ["/a", "x", "E /a:1:1: the config is", "E Config /a is bad: the last good one stays in force"],
+    ["/a or /b", undefined, "I Config /a or /b is good again", "W Config /a is gone: the defaults apply"],
+    ["/a", "", "I Config: /a"],
+  ];
+  for (const [path, text, ...lines] of steps) {
+    next = { path, text };
+    await keeper.read();
+    const said = logger.take();
+    assertEquals(said.map((line, index) => line.slice(0, lines[index]?.length)), lines);
+  }
+});
