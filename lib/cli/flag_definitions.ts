@@ -13,7 +13,10 @@ export interface FlagDefinition {
   readonly help?: string;
 }
 
-/** All flags. Those of klog have no meaning here, but existing manifests carry them. */
+/**
+ * All flags. Those at the end have no meaning here, but existing manifests carry them: all others of klog v2, and those
+ * that only glog has, or component-base.
+ */
 export const FLAGS: readonly FlagDefinition[] = [
   {
     name: "config-path",
@@ -59,6 +62,12 @@ export const FLAGS: readonly FlagDefinition[] = [
     defaultValue: "",
     help: "source ports to use, such as 1024-29999,40000",
   },
+  {
+    name: "resync-interval",
+    type: "count",
+    defaultValue: "",
+    help: "seconds between two checks, without resyncInterval in the config",
+  },
   { name: "v", type: "count", defaultValue: "0", help: "log more: 2 config and rules, 4 every sync" },
   {
     name: "metrics-bind-address",
@@ -87,4 +96,9 @@ export const FLAGS: readonly FlagDefinition[] = [
   { name: "add_dir_header", type: "boolean", defaultValue: "false" },
   { name: "one_output", type: "boolean", defaultValue: "false" },
   { name: "skip_log_headers", type: "boolean", defaultValue: "false" },
+  { name: "legacy_stderr_threshold_behavior", type: "boolean", defaultValue: "true" },
+  { name: "alsologtostderrthreshold", type: "string", defaultValue: "" },
+  { name: "log_link", type: "string", defaultValue: "" },
+  { name: "logbuflevel", type: "string", defaultValue: "" },
+  { name: "log-flush-frequency", type: "string", defaultValue: "" },
 ];

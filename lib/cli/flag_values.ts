@@ -70,6 +70,7 @@ export interface RuleOptions {
   readonly enableIpv6: boolean;
   readonly chainName: ChainName;
   readonly allReservedRanges: boolean;
+  readonly resyncSeconds: number | undefined;
   readonly randomFully: boolean;
   readonly toPorts: readonly PortRange[];
 }
@@ -89,6 +90,7 @@ export function readRuleOptions(
     enableIpv6: flags.boolean("enable-ipv6"),
     chainName: flags.parsed("masq-chain", parseChainName),
     allReservedRanges: flags.boolean("nomasq-all-reserved-ranges"),
+    resyncSeconds: flags.parsed("resync-interval", parseSeconds),
     randomFully: flags.boolean("random-fully"),
     toPorts: flags.parsed("to-ports", parsePortRanges),
   };
@@ -101,6 +103,12 @@ export function readRuleOptions(
  */
 export function readConfigPaths(flags: FlagValues, parse: (text: string) => string): readonly string[] {
   return flags.has("config-path") ? [flags.parsed("config-path", parse)] : DEFAULT_CONFIG_PATHS;
+}
+
+function parseSeconds(text: string): number | undefined {
+  if (text === "") return undefined;
+  if (Number(text) >= 1) return Number(text);
+  throw new RangeError(`${text} is too short: the shortest is 1 second`);
 }
 
 /**

@@ -81,7 +81,7 @@ function checkType({ name, type }: FlagDefinition, value: string): void {
   if (type === "boolean" && parseGoBoolean(value) === undefined) {
     throw new UsageError(`--${name}=${value} is not a boolean: write --${name}=true or --${name}=false`);
   }
-  if (type === "count" && !/^[0-9]{1,4}$/.test(value)) {
+  if (type === "count" && !/^[0-9]{1,6}$/.test(value)) {
     throw new UsageError(`--${name}=${value} is not a number: write one such as --${name}=2`);
   }
 }

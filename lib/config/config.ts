@@ -19,6 +19,8 @@ export interface ConfigOptions {
   readonly enableIpv6: boolean;
   /** `--nomasq-all-reserved-ranges`. */
   readonly allReservedRanges: boolean;
+  /** `--resync-interval`, in seconds, at least 1; undefined where it is not given. */
+  readonly resyncSeconds?: number | undefined;
 }
 
 /** What there is to know about one key. */
@@ -98,6 +100,8 @@ const KEYS = {
   resyncInterval: key({
     type: INTERVAL,
     defaultValue: "60s",
+    defaultByFlags: (interval, { resyncSeconds }) =>
+      resyncSeconds === undefined ? interval : `${resyncSeconds}s`,
     merge: (values) => Math.min(...values),
     description: "Time between two checks of config and rules, at least 1s.",
   }),

@@ -14,6 +14,7 @@ Deno.test("parseAgentOptions() of nothing gives the defaults", () => {
     enableIpv6: false,
     chainName: "IP-MASQ-AGENT",
     allReservedRanges: false,
+    resyncSeconds: undefined,
     randomFully: true,
     toPorts: [],
     verbosity: 0,
@@ -45,6 +46,8 @@ Deno.test("parseAgentOptions() reads flags as Go does", async (t) => {
       [[`--random-fully=${text}`], "randomFully", false] as [string[], string, unknown]
     ),
     [["--nomasq-all-reserved-ranges"], "allReservedRanges", true],
+    [["--resync-interval=30"], "resyncSeconds", 30],
+    [["--resync-interval", "86400"], "resyncSeconds", 86_400],
     [["-v", "4"], "verbosity", 4],
     [["-v=2"], "verbosity", 2],
     [["--v=2"], "verbosity", 2],
@@ -79,6 +82,20 @@ Deno.test("parseAgentOptions() takes klog's flags and names those that mean noth
   assertEquals(ignoredFlags, ["logtostderr", "stderrthreshold", "log_dir", "vmodule"]);
 });
 
+Deno.test("parseAgentOptions() takes every flag of klog v2, with a value of its type", () => {
+  const booleans = ["add_dir_header", "alsologtostderr", "legacy_stderr_threshold_behavior", "logtostderr"]
+    .concat("one_output", "skip_headers", "skip_log_headers");
+  const others = ["alsologtostderrthreshold", "log_backtrace_at", "log_dir", "log_file", "log_file_max_size"]
+    .concat("stderrthreshold", "vmodule", "log_link", "logbuflevel", "log-flush-frequency");
+  const { ignoredFlags } = parseAgentOptions([
+    ...booleans.flatMap((name) => [`-${name}`, `--${name}=false`, `--${name.replaceAll("_", "-")}`]),
+    ...others.flatMap((name) => [`--${name}=1`, `-${name}`, "2"]),
+    "-v=1",
+  ]);
+  const expected = [...booleans.filter((name) => name !== "skip_headers"), ...others];
+  assertEquals(ignoredFlags.toSorted(), expected.toSorted());
+});
+
 Deno.test("parseAgentOptions() says in one line what is wrong and what to write", async (t) => {
   const cases: [args: string[], message: string][] = [
     [["--enable-ipv4"], 'Unknown flag "--enable-ipv4": did you mean --enable-ipv6?'],
@@ -95,6 +112,9 @@ Deno.test("parseAgentOptions() says in one line what is wrong and what to write"
       "--enable-ipv6=maybe is not a boolean: write --enable-ipv6=true or --enable-ipv6=false",
     ],
     [["--enable-ipv6="], "--enable-ipv6= is not a boolean"],
+    [["--resync-interval=0"], "--resync-interval: 0 is too short: the shortest is 1 second"],
+    [["--resync-interval=30s"], "--resync-interval=30s is not a number"],
+    [["--resync-interval=1000000"], "--resync-interval=1000000 is not a number"],
     [["--v=loud"], "--v=loud is not a number: write one such as --v=2"],
     [["--enable-ipv6", "false"], 'Unexpected "false": write --enable-ipv6=false'],
     [["--masq-chain=POSTROUTING"], '--masq-chain: "POSTROUTING" is the name of a built-in chain or target'],

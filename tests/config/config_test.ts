@@ -109,3 +109,10 @@ Deno.test("cidrCounts() counts each list's entries of one family", () => {
     CONFIG_KEYS.filter((it) => it.type.name === "cidrs").map((it) => it.name),
   );
 });
+
+Deno.test("--resync-interval is the default of resyncInterval, and a config beats it", () => {
+  const options: ConfigOptions = { enableIpv6: false, allReservedRanges: false, resyncSeconds: 30 };
+  assertEquals(load("", options).resyncInterval, 30_000);
+  assertEquals(load("resyncInterval: 5s", options).resyncInterval, 5_000);
+  assertEquals(load("", { ...options, resyncSeconds: undefined }).resyncInterval, 60_000);
+});
