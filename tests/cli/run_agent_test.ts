@@ -155,6 +155,7 @@ Deno.test("--once repairs what it finds", async () => {
   assertEquals(await run([BACKEND, "--once"], host.system), 0);
   assertEquals(host.kernel.rules()!.length, 3);
   assertEquals(host.system.logger.take().map((line) => line.replace(/rules: .*/, "rules")), [
+    `I Config: ${PATH}`,
     "I IPv4: updated the rules",
   ]);
 });
@@ -194,7 +195,7 @@ Deno.test("the daemon says what it does, keeps the rules as they are to be, and 
     system.logger.take().filter((line) => !/^I (?:IPv\d: [*:C-]|Config: )/.test(line)),
     [
       "I --logtostderr has no meaning here and is ignored",
-      `I ip-masq-agent 1.2.3 started: config ${PATH}, IPv4 and IPv6`,
+      `I ip-masq-agent 1.2.3 started: config ${PATH} or /etc/ip-masq-agent, IPv4 and IPv6`,
       "I IPv4: installed 3 rules, with iptables-nft-restore",
       "I IPv6: installed 2 rules, with ip6tables-nft-restore",
     ].filter((line) => line !== ""),
@@ -208,7 +209,7 @@ Deno.test("the daemon says what it does, keeps the rules as they are to be, and 
   assertEquals(await host.stop(), 0);
   assertEquals(system.logger.take().at(-1), "I Stopped: the rules stay in place");
   assertEquals([kept(host), system.hint], [RULES, undefined]);
-  assertEquals(host.events("watch"), [`watch ${PATH}`, "watch no more"]);
+  assertEquals(host.events("watch"), [`watch ${PATH}`, "watch no more", "watch no more"]);
 });
 
 Deno.test("the daemon follows a hint that its config changed, long before the interval is over", async () => {

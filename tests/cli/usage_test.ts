@@ -60,7 +60,7 @@ Deno.test("usage() tells every command and flag, and which value a flag has wher
     const part of [
       "\n  ip-masq-agent validate [FLAG]... [PATH|-]...\n",
       "\n  ip-masq-agent cleanup [FLAG]...\n",
-      "\n  --config-path=TEXT\n        config file, or folder of them (default /etc/config/ip-masq-agent)\n  --backend=TEXT\n",
+      "\n  --config-path=TEXT\n        config file, folder, or - for stdin (default /etc/config/ip-masq-agent\n        or /etc/ip-masq-agent)\n  --backend=TEXT\n",
       "\n  --once\n        sync once and exit\n",
       "\n  --random-fully\n        unguessable source ports (default true)\n",
       "\n  --to-ports=TEXT\n        source ports to use, such as 1024-29999,40000\n",
