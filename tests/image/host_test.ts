@@ -126,11 +126,11 @@ Deno.test("cloud-init: the example is valid, and a machine that boots with it ha
   await using host = await Host.boot({ "/var/lib/cloud/seed/nocloud": seed.path, "/release": RELEASE });
   await t.step("cloud-init schema", async () => {
     const said = await host.sh("cloud-init schema --config-file /var/lib/cloud/seed/nocloud/user-data 2>&1");
-    assertMatch(said, /^Valid cloud-config/m);
+    assertMatch(said, /^Valid (?:cloud-config|schema)/m);
   });
   await t.step("cloud-init runs to its end without an error", async () => {
     const status = await host.until("cloud-init status --wait --long", 60_000);
-    assertMatch(status, /^status: done$/m);
+    assertMatch(status, /status: done$/m);
     assertMatch(await host.sh("cat /run/apt-get-calls"), /install.* curl iptables nftables/);
   });
   await t.step("the rules stood before the service, which runs now and at every boot", async () => {
