@@ -114,7 +114,7 @@ export class Agent {
   }
 
   async #syncFamilies(): Promise<readonly boolean[]> {
-    const isStuck = this.#failuresInARow > 0 && this.#failuresInARow % FAILURES_BEFORE_CHOICE === 0 &&
+    const isStuck = this.#failuresInARow % FAILURES_BEFORE_CHOICE === 0 &&
       this.families.every(({ status }) => status.lastError !== undefined);
     try {
       if (this.#backendName === undefined || isStuck) await this.#choose();

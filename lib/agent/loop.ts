@@ -40,8 +40,7 @@ export class Loop {
    */
   async run(stop: AbortSignal): Promise<void> {
     const { agent, clock, logger, watcher } = this.#parts;
-    const onStop = () => this.#endWait();
-    stop.addEventListener("abort", onStop);
+    stop.addEventListener("abort", () => this.#endWait());
     while (!stop.aborted) {
       try {
         await this.#step();
@@ -55,7 +54,6 @@ export class Loop {
       logger.verbose(4, () => `Next sync in ${formatDuration(wait)}`);
       if (!stop.aborted && !this.#isHinted) await this.#sleep(wait);
     }
-    stop.removeEventListener("abort", onStop);
     watcher?.close();
   }
 

@@ -206,6 +206,9 @@ Deno.test("Agent.cycle() syncs a family also when the other fails", async () => 
     "I IPv4: recovered from the last failure",
     "I IPv4: installed 3 rules, with a list of iptables-nft",
   ]);
+  assertEquals(agent.health.families.map(({ lastError }) => lastError), [undefined, undefined]);
+  await agent.cycle();
+  assertEquals(logger.take(), []);
 });
 
 Deno.test("Agent.cycle() shows config and rules at -v=2 only", async () => {
@@ -350,9 +353,11 @@ Deno.test("Agent looks for stale rules anew, and complains anew, once another ba
     return logger.take().filter((line) => line === complaint).length;
   };
   assertEquals([await cycles(7), host.staleLooks], [1, 7], "what can be read is not given up");
+  logger.take();
   backend.failure = "it crashed";
   host.choice = { backend: "nftables", reason: "" };
   assertEquals(await cycles(6), 1);
+  assertEquals(agent.health.families[0]!.repairs.size, 0, "rules of another backend are no repair");
   stuck.failure = undefined;
   host.staleLooks = 0;
   assertEquals([await cycles(7), host.staleLooks], [0, 1], "it was asked often enough");
@@ -523,7 +528,7 @@ Deno.test("Agent.counters() gives what was read before to those who would wait f
   backend.hang = new Promise((resolve) => goOn = resolve);
   const late = agent.counters();
   await clock.tick();
-  assertEquals(await late, first);
+  assertEquals([await late, clock.time], [first, 12_000]);
   assertEquals(backend.counts, 2);
   const same = agent.counters();
   assertEquals(backend.counts, 2, "one command at a time");

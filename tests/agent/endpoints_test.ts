@@ -104,3 +104,17 @@ Deno.test("/metrics tells everything in Prometheus's text format", async () => {
   assertEquals(Object.keys(values).some((name) => /^config_info\{hash="[0-9a-f]{8}"\}$/.test(name)), true);
   assertEquals(Object.keys(values).filter((name) => name.startsWith('packets_total{family="IPv6"')), []);
 });
+
+Deno.test("/metrics tells whether the config is good, and has no hash before there was a good one", async () => {
+  const { agent, source, get } = setUp("nonMasqueradeCIDRs: 5");
+  const config = async () => {
+    await agent.cycle();
+    return (await get("/metrics"))!.body.match(/^ip_masq_agent_config_.*/gm);
+  };
+  assertEquals(await config(), ["ip_masq_agent_config_valid 0"]);
+  source.text = GOOD;
+  assertEquals(await config(), [
+    "ip_masq_agent_config_valid 1",
+    `ip_masq_agent_config_info{hash="${agent.config.hash}"} 1`,
+  ]);
+});

@@ -56,6 +56,16 @@ Deno.test("the histogram tells a quick sync from the longest one, with bounds th
   }
 });
 
+Deno.test("FamilyStatus knows whether the last sync failed because the host lacks the family", () => {
+  const status = new FamilyStatus("IPv6");
+  const seen = [status.isAbsentOnHost];
+  status.fail("no IPv6", 0, true);
+  seen.push(status.isAbsentOnHost);
+  status.succeed("applied", 0, { monotonicMs: 0, epochMs: 0 });
+  seen.push(status.isAbsentOnHost);
+  assertEquals(seen, [false, true, false]);
+});
+
 Deno.test("FamilyStatus fills the cumulative buckets of the histogram", () => {
   const status = new FamilyStatus("IPv4");
   for (const milliseconds of [4, 5, 6, 60_000]) {

@@ -2,6 +2,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { CommandNotFoundError } from "../../lib/ports.ts";
 import { COMMANDS } from "../../lib/cli/command_definitions.ts";
 import { COMMAND_NAMES } from "../../lib/cli/command_names.ts";
+import { usage } from "../../lib/cli/usage.ts";
 import { type Machine, runOn } from "../fakes/system.ts";
 
 const PATH = "/etc/config/ip-masq-agent";
@@ -525,6 +526,54 @@ Deno.test("cleanup --dry-run writes nothing", async () => {
     commands.filter(({ input }) => /-[ADFXN] /.test(input ?? "") && input!.includes("COMMIT")),
     [],
   );
+});
+
+Deno.test("cleanup says what it could not remove, goes on, and exits with 1", async () => {
+  const reply: Reply = (command) =>
+    command.name === "ip6tables-nft-restore" && command.input?.includes("-X ")
+      ? { code: 1, stderr: "busy" }
+      : kernel("-N IP-MASQ-AGENT\n")(command);
+  const { code, out, error } = await runOn({ reply }, "cleanup");
+  assertEquals(code, 1);
+  assertEquals(out.match(/^\S+ IPv\d/gm), [
+    "iptables-nft IPv4",
+    "iptables-legacy IPv4",
+    "iptables-legacy IPv6",
+  ]);
+  assertEquals(
+    error,
+    "ip-masq-agent: iptables-nft IPv6: ip6tables-nft-restore cannot write the rules: exit code 1: busy\n",
+  );
+});
+
+Deno.test("cleanup says that there is nothing to remove, where something is installed", async () => {
+  const { code, out, error } = await runOn({
+    reply: (command) =>
+      command.name.includes("legacy")
+        ? new CommandNotFoundError(command.name, ["/usr/sbin"])
+        : kernel("-N OTHER\n")(command),
+  }, "cleanup");
+  assertEquals([code, out, error], [0, "Nothing to remove\n", ""]);
+});
+
+Deno.test("--help and --version print, run nothing that writes, and exit with 0", async (t) => {
+  for (const args of [["--help"], ["-h"], ["help"], ["--help", "--once", "x"]]) {
+    await t.step(args.join(" "), async () => {
+      assertEquals(await runOn({}, ...args), { code: 0, out: usage(), error: "", commands: [] });
+    });
+  }
+  for (const args of [["--version"], ["-V", "--once"]]) {
+    await t.step(args.join(" "), async () => {
+      const { code, out, commands } = await runOn({ reply: () => ({ stdout: "nft v1.0.6\n" }) }, ...args);
+      assertEquals([code, out.split("\n")[0]], [0, "ip-masq-agent 1.2.3"]);
+      assertEquals(commands.filter((command) => command.args.join() !== "--version"), []);
+    });
+  }
+});
+
+Deno.test("a command's help says where it reads its config from", async () => {
+  const { out } = await runOn({}, "render", "--help");
+  assertMatch(out, /--config-path=TEXT +file, folder of ip-masq\* files, or - to read\s+stdin/);
 });
 
 Deno.test("cleanup says in words what it removed", async (t) => {

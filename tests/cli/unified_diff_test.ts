@@ -146,6 +146,18 @@ Deno.test("unifiedDiff() takes lines for the same that say the same, and shows t
   );
 });
 
+Deno.test("unifiedDiff() compares lines with lines only, whichever text is the longer one", () => {
+  const isSame = (a: string, b: string) => a.toLowerCase() === b.toLowerCase();
+  const texts = [[], ["a"], ["a", "B"], ["a", "b", "c"], ["x", "B", "c"], ["c"]];
+  for (const oldLines of texts) {
+    for (const newLines of texts) {
+      const output = unifiedDiff({ oldName: "old", newName: "new", oldLines, newLines, isSame });
+      const applied = output.length === 0 ? oldLines : patch(oldLines, output);
+      assertEquals(applied.join().toLowerCase(), newLines.join().toLowerCase());
+    }
+  }
+});
+
 Deno.test("colourDiff() colours changes, hunks and names, as git does", () => {
   assertEquals(colourDiff(["--- a", "+++ b", "@@ -1 +1 @@", "-x", "+y", " z"]), [
     "\x1b[1m--- a\x1b[0m",

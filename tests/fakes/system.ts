@@ -116,13 +116,8 @@ export class FakeSystem implements System {
     return this.logger;
   }
 
-  printOut(text: string): void {
-    this.out += text;
-  }
-
-  printError(text: string): void {
-    this.error += text;
-  }
+  readonly printOut = (text: string): void => void (this.out += text);
+  readonly printError = (text: string): void => void (this.error += text);
 
   serveHttp(host: string, answer: (path: string) => Promise<Answer | undefined>): HttpServer {
     this.events.push(`listen on ${host}`);
