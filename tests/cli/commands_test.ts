@@ -573,7 +573,7 @@ Deno.test("--help and --version print, run nothing that writes, and exit with 0"
 
 Deno.test("a command's help says where it reads its config from", async () => {
   const { out } = await runOn({}, "render", "--help");
-  assertMatch(out, /--config-path=TEXT +file, folder of ip-masq\* files, or - to read\s+stdin/);
+  assertMatch(out, /--config-path=TEXT +config file, folder, or - for stdin/);
 });
 
 Deno.test("cleanup says in words what it removed", async (t) => {
