@@ -2,6 +2,7 @@
 import { cleanup } from "./commands/cleanup.ts";
 import { diff } from "./commands/diff.ts";
 import { explain } from "./commands/explain.ts";
+import { migrate } from "./commands/migrate.ts";
 import { render } from "./commands/render.ts";
 import { validate } from "./commands/validate.ts";
 import { type FlagDefinition, FLAGS } from "./flag_definitions.ts";
@@ -127,5 +128,29 @@ export const COMMANDS: readonly CommandDefinition[] = [
     ),
     exitCodes: "0 nothing of ours is left, 1 something could not be removed, 2 bad usage",
     execute: cleanup,
+  },
+  {
+    name: "migrate",
+    summary:
+      "Says how to go on from another ip-masq-agent: its container's arguments and config (the text, or a ConfigMap) in; flags, config and what changes out.",
+    operands: "[FILE|-]...",
+    examples: [
+      "ip-masq-agent migrate --args='--masq-chain=IP-MASQ --v=2' - <config.yaml",
+      "kubectl get configmap NAME -o yaml | ip-masq-agent migrate -o json -",
+    ],
+    // No other flags of the agent: those of the container stand in --args.
+    flags: [
+      { name: "args", type: "string", defaultValue: "", help: "arguments of the container that there is" },
+      {
+        name: "from",
+        type: "string",
+        defaultValue: "",
+        help: "upstream, gke, azure, tke or cce; without it, what args and config suggest",
+      },
+      output("text", "text or json"),
+      ...shared(),
+    ],
+    exitCodes: "0 done, 2 the arguments, the config or the usage are bad",
+    execute: migrate,
   },
 ];
