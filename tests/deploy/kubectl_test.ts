@@ -187,6 +187,22 @@ Deno.test("kubectl changes one installation into another", async (t) => {
       await Deno.remove(folder, { recursive: true });
     }
   });
+  await t.step("the components of docs/install.md over the base, together", async () => {
+    await using cluster = new Cluster();
+    const kustomization = [...INSTALL.matchAll(/^```yaml\n(apiVersion: kustomize.*?)^```$/gms)]
+      .map(([, text]) => text!).find((text) => text.includes("\ncomponents:"));
+    const folder = await Deno.makeTempDir();
+    try {
+      await Deno.writeTextFile(`${folder}/kustomization.yaml`, kustomization!);
+      await Deno.symlink(ROOT, `${folder}/ip-masq-agent`);
+      await cluster.run(BASE);
+      const { writes } = await cluster.run(`kubectl apply -k ${folder}`);
+      assertEquals(writes.toSorted(), [`PATCH ${DAEMON_SETS}/ip-masq-agent`, `POST ${POD_MONITORS}`]);
+      assertEquals(cluster.manifests, kustomize(folder).sort(byKind));
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
   await t.step("a server-side apply, as GitOps does it", async () => {
     await using cluster = new Cluster();
     await cluster.run(`${BASE} --server-side`);

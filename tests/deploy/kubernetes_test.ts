@@ -11,6 +11,9 @@ import { findSchemaErrors } from "./schemas.ts";
 const FOLDER = fromFileUrl(new URL("../../deploy/kubernetes", import.meta.url));
 const OVERLAYS = [...Deno.readDirSync(`${FOLDER}/overlays`)].map(({ name }) => `overlays/${name}`).sort();
 const KUSTOMIZATIONS = [".", ...OVERLAYS];
+const COMPONENTS = [...Deno.readDirSync(`${FOLDER}/components`)].map(({ name }) => name).sort();
+/** Two that say where one and the same config is. */
+const ALTERNATIVES = ["azure", "tke"];
 
 interface Container {
   readonly image: string;
@@ -67,6 +70,57 @@ Deno.test("kubectl renders every kustomization as our own reading of it does", a
   for (const name of KUSTOMIZATIONS) {
     await t.step(name, async () => {
       assertEquals(sorted(await render(`${FOLDER}/${name}`)), sorted(kustomize(`${FOLDER}/${name}`)));
+    });
+  }
+});
+
+Deno.test("components combine, each pair and all, in any order", async (t) => {
+  assertEquals(COMPONENTS, ["azure", "ipv6", "metrics", "nftables", "tke"]);
+  const pairs = COMPONENTS.flatMap((a) => COMPONENTS.filter((b) => a !== b).map((b) => [a, b]))
+    .filter((pair) =>
+      pair.join() !== ALTERNATIVES.join() && pair.join() !== ALTERNATIVES.toReversed().join()
+    );
+  const all = ALTERNATIVES.map((it) =>
+    COMPONENTS.filter((name) => name === it || !ALTERNATIVES.includes(name))
+  );
+  const withKubectl = await hasKubectl("its rendering of combinations is NOT compared with ours");
+  const args: Record<string, string> = {
+    azure: "--config-path=/etc/config",
+    ipv6: "--enable-ipv6",
+    metrics: "--metrics-bind-address=0.0.0.0:10264",
+    nftables: "--backend=nftables",
+  };
+  for (const names of [...pairs, ...all, ...all.map((it) => it.toReversed())]) {
+    await t.step(names.join(", "), async () => {
+      const folder = await Deno.makeTempDir();
+      try {
+        await Deno.symlink(FOLDER, `${folder}/it`);
+        await Deno.writeTextFile(
+          `${folder}/kustomization.yaml`,
+          "kind: Kustomization\nresources: [it]\n" +
+            `components: [${names.map((name) => `it/components/${name}`)}]\n`,
+        );
+        const manifests = kustomize(folder);
+        if (withKubectl && names.length > 2) {
+          const byKind = (a: Manifest, b: Manifest) => a.kind < b.kind ? -1 : 1;
+          assertEquals((await render(folder)).sort(byKind), manifests.toSorted(byKind));
+        }
+        assertEquals(await findSchemaErrors(names.length > 2 ? manifests : []), "");
+        const spec = podSpec(manifests);
+        const [container] = spec.containers;
+        for (const [name, arg] of Object.entries(args)) {
+          assertEquals(container!.args.includes(arg), names.includes(name), arg);
+        }
+        parseAgentOptions(container!.args);
+        const { add } = container!.securityContext["capabilities"] as { add: string[] };
+        assertEquals(add, names.includes("nftables") ? ["NET_ADMIN"] : ["NET_ADMIN", "NET_RAW"]);
+        assertEquals(manifests.some(({ kind }) => kind === "PodMonitor"), names.includes("metrics"));
+        const [{ configMap, projected }] = spec["volumes"] as [Record<string, { name: string } | undefined>];
+        assertEquals(projected !== undefined, names.includes("azure"));
+        assertEquals(configMap?.name === "ip-masq-agent-config", names.includes("tke"));
+      } finally {
+        await Deno.remove(folder, { recursive: true });
+      }
     });
   }
 });

@@ -1,6 +1,6 @@
 /**
- * The part of kustomize that the manifests use: `resources`, and `patches` of JSON operations (RFC 6902) by kind and
- * name. So they can be looked at where there is no kubectl; anything else in a kustomization is an error.
+ * The part of kustomize that the manifests use: `resources`, `components`, and `patches` of JSON operations (RFC 6902) by
+ * kind and name. So they can be looked at where there is no kubectl; anything else in a kustomization is an error.
  *
  * @module
  */
@@ -16,7 +16,8 @@ export interface Manifest {
 }
 
 interface Kustomization {
-  readonly resources: readonly string[];
+  readonly resources?: readonly string[];
+  readonly components?: readonly string[];
   readonly patches?: readonly {
     readonly target: { readonly kind: string; readonly name: string };
     readonly patch: string;
@@ -37,14 +38,28 @@ export function parseManifests(text: string): Manifest[] {
 
 /** Renders the kustomization in `folder`. */
 export function kustomize(folder: string): Manifest[] {
-  const { apiVersion: _, kind: __, resources, patches = [], ...unknown } = parse(
+  return build(folder, "Kustomization", []);
+}
+
+/** A component changes the manifests that there are, and adds its own. */
+function build(
+  folder: string,
+  wanted: "Kustomization" | "Component",
+  given: readonly Manifest[],
+): Manifest[] {
+  const { apiVersion: _, kind, resources = [], components = [], patches = [], ...unknown } = parse(
     Deno.readTextFileSync(join(folder, "kustomization.yaml")),
   ) as Kustomization & Pick<Manifest, "apiVersion" | "kind">;
+  if (kind !== wanted) throw new Error(`${folder} is no ${wanted}`);
   if (Object.keys(unknown).length > 0) throw new Error(`${folder} uses ${Object.keys(unknown)}`);
-  const manifests = resources.flatMap((name) => {
+  const own = resources.flatMap((name) => {
     const path = join(folder, name);
     return Deno.statSync(path).isDirectory ? kustomize(path) : parseManifests(Deno.readTextFileSync(path));
   });
+  const manifests = components.reduce(
+    (before, name) => build(join(folder, name), "Component", before),
+    [...given, ...own],
+  );
   for (const { target, patch } of patches) {
     const found = manifests.filter(({ kind, metadata }) =>
       kind === target.kind && metadata.name === target.name

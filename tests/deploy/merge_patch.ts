@@ -13,10 +13,14 @@ export type Fields = Record<string, unknown>;
  */
 export function mergePatch(target: Fields, patch: Fields): Fields {
   const result = { ...target };
+  const kept = patch["$retainKeys"];
+  if (Array.isArray(kept)) {
+    for (const key of Object.keys(result)) if (!kept.includes(key)) delete result[key];
+  }
   for (const [key, value] of Object.entries(patch)) {
     const old = result[key];
     // Lists keep their order here, which is what kubectl asks for where nothing moved.
-    if (key.startsWith("$setElementOrder/")) continue;
+    if (key.startsWith("$setElementOrder/") || key === "$retainKeys") continue;
     if (key.startsWith("$")) throw new TypeError(`Directive ${key} is not known here`);
     if (value === null) delete result[key];
     else if (Array.isArray(old) && isNamed(old) && Array.isArray(value) && isNamed(value)) {
