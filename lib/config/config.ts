@@ -67,6 +67,12 @@ const KEYS = {
     merge: unite,
     description: "Destinations that always see the node's address, even inside nonMasqueradeCIDRs.",
   }),
+  nonMasqueradeSrcCIDRs: key({
+    type: CIDRS,
+    defaultValue: [],
+    merge: unite,
+    description: "Sources that keep their address, to all destinations but those of masqueradeCIDRs.",
+  }),
   masqOutBound: key({
     type: BOOLEAN,
     defaultValue: true,

@@ -42,6 +42,12 @@ function reportCovered(config: MasqConfig, { enableIpv6 }: ConfigOptions, proble
   const lists = [
     { entries: config.masqueradeCIDRs, own: masquerade, earlier: undefined },
     { entries: config.nonMasqueradeCIDRs, own: nonMasquerade, earlier: masquerade },
+    {
+      entries: config.nonMasqueradeSrcCIDRs,
+      own: new CoverIndex(config.nonMasqueradeSrcCIDRs),
+      // Sources and destinations don't cover each other.
+      earlier: undefined,
+    },
   ];
   for (const { entries, own, earlier } of lists) {
     for (const entry of entries) {

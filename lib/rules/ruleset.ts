@@ -9,9 +9,12 @@ import type { CidrEntry } from "../config/value_types.ts";
 /** What a rule does with a packet: leave its source address, or replace it by the node's. */
 export type Target = "RETURN" | "MASQUERADE";
 
-/** Which packets a rule is for. No destination means all. */
+/** Which packets a rule is for: each condition that is there must hold, and does where one of its list does. */
 export interface Match {
-  readonly destination?: Cidr;
+  /** Where the packet comes from. */
+  readonly sources?: readonly Cidr[];
+  /** Where it goes to. */
+  readonly destinations?: readonly Cidr[];
 }
 
 /** One rule of the agent's chain; the first that matches decides. */
@@ -42,16 +45,22 @@ export interface Ruleset {
 /** The comments of upstream's rules and of CCE's, byte for byte. */
 const COMMENTS = {
   masqueradeCidr: "ip-masq-agent: specific outbound traffic is subject to MASQUERADE",
+  source: "ip-masq-agent: traffic from this source is not subject to MASQUERADE",
   local: "ip-masq-agent: local traffic is not subject to MASQUERADE",
   outbound: "ip-masq-agent: outbound traffic is subject to MASQUERADE (must be last in chain)",
 } as const;
 
-/** Builds the rules of one family: forced destinations, link-local, exempt destinations, everything else. */
+/** Builds the rules of one family: forced destinations, link-local, exempt destinations and sources, everything else. */
 export function buildRuleset(family: IpFamily, config: MasqConfig, masquerade: MasqueradeOptions): Ruleset {
-  const perCidr = (entries: readonly CidrEntry[], target: Target, comment: string): Rule[] =>
+  const perCidr = (
+    entries: readonly CidrEntry[],
+    target: Target,
+    comment: string,
+    side: "destinations" | "sources" = "destinations",
+  ): Rule[] =>
     entries
       .filter(({ cidr }) => cidr.family === family)
-      .map(({ cidr, origin }) => ({ match: { destination: cidr }, target, comment, origin }));
+      .map(({ cidr, origin }) => ({ match: { [side]: [cidr] }, target, comment, origin }));
 
   const rules = perCidr(config.masqueradeCIDRs, "MASQUERADE", COMMENTS.masqueradeCidr);
   if (!config[LINK_LOCAL_KEY[family]]) {
@@ -59,6 +68,9 @@ export function buildRuleset(family: IpFamily, config: MasqConfig, masquerade: M
     rules.push(...perCidr([entry], "RETURN", COMMENTS.local));
   }
   for (const rule of perCidr(config.nonMasqueradeCIDRs, "RETURN", COMMENTS.local)) rules.push(rule);
+  for (const rule of perCidr(config.nonMasqueradeSrcCIDRs, "RETURN", COMMENTS.source, "sources")) {
+    rules.push(rule);
+  }
   if (config[OUTBOUND_KEY[family]]) {
     const origin = originOf(config, OUTBOUND_KEY[family]);
     rules.push({ match: {}, target: "MASQUERADE", comment: COMMENTS.outbound, origin });

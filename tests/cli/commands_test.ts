@@ -289,6 +289,36 @@ fd00::1: not masqueraded
   );
 });
 
+Deno.test("explain answers with each case where it depends on the source, and with one where that is said", async () => {
+  const config =
+    "nonMasqueradeCIDRs: []\nmasqLinkLocal: true\nnonMasqueradeSrcCIDRs: [10.1.0.0/16, 10.2.0.0/16]\n";
+  const explain = (...args: string[]) =>
+    runOn({ files: { "-": config } }, "explain", "--config-path=-", ...args);
+  assertEquals(
+    (await explain("8.8.8.8")).out,
+    `8.8.8.8: from 10.1.0.0/16: not masqueraded; from 10.2.0.0/16: not masqueraded; from elsewhere: masqueraded
+  rule 1: from 10.1.0.0/16, <stdin>:3:25 nonMasqueradeSrcCIDRs[0]
+  rule 2: from 10.2.0.0/16, <stdin>:3:38 nonMasqueradeSrcCIDRs[1]
+  rule 3: all other destinations, default of masqOutBound
+`,
+  );
+  assertEquals(
+    (await explain("--source=10.2.9.9", "8.8.8.8")).out,
+    `8.8.8.8: not masqueraded
+  rule 2: from 10.2.0.0/16, <stdin>:3:38 nonMasqueradeSrcCIDRs[1]
+`,
+  );
+  const [answer] = JSON.parse((await explain("-o", "json", "8.8.8.8")).out);
+  assertEquals([answer.masqueraded, answer.exceptions[1].masqueraded, answer.exceptions[1].if], [
+    true,
+    false,
+    [
+      "source",
+    ],
+  ]);
+  assertEquals(answer.exceptions[1].rule.source, "10.2.0.0/16");
+});
+
 Deno.test("explain says where source and protocol change nothing, and which ports are taken", async (t) => {
   const cases: [args: string[], ...lines: string[]][] = [
     [["2001:db8::1"], "IPv6 is off: start the agent with --enable-ipv6 to have rules for it"],

@@ -50,6 +50,11 @@ Deno.test("resolveConfig() warns of entries that change nothing, and of no other
     ],
     ["nonMasqueradeCIDRs: [169.254.169.254/32, fe80::/64]\nmasqLinkLocal: true\nmasqLinkLocalIPv6: true"],
     ["masqueradeCIDRs: [169.254.169.254/32]"],
+    ["nonMasqueradeSrcCIDRs: [10.0.0.0/8, 169.254.1.0/24]\nmasqueradeCIDRs: [10.0.0.0/8]"],
+    [
+      "nonMasqueradeSrcCIDRs: [10.0.0.0/8, 10.1.0.0/16]",
+      'f:1:37: warning: nonMasqueradeSrcCIDRs[1]: "10.1.0.0/16" changes nothing, since it lies inside nonMasqueradeSrcCIDRs[0] "10.0.0.0/8"',
+    ],
   ];
   for (const [text, ...problems] of cases) {
     await t.step(JSON.stringify(text), () => assertEquals(problemsOf(text), problems));

@@ -187,7 +187,9 @@ export class FakeBackend implements Backend {
 
   plan({ rules }: Ruleset): Promise<Plan> {
     this.reads++;
-    const desired = rules.map(({ match, target }) => `${match.destination?.text ?? "*"} ${target}`);
+    const desired = rules.map(({ match, target }) =>
+      `${(match.destinations ?? match.sources)?.[0]?.text ?? "*"} ${target}`
+    );
     const same = this.rules?.join() === desired.join();
     return Promise.resolve({
       family: this.family,

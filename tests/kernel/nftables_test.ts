@@ -27,6 +27,7 @@ Deno.test("nftables: every config is found to stand right after it was written, 
     ["", []],
     ["", ["--to-ports=1024-29999,32768-65535,80-80", "--random-fully=false"]],
     ['nonMasqueradeCIDRs: ["0.0.0.0/0", "::/0"]', ["--to-ports=80-80"]],
+    ['nonMasqueradeSrcCIDRs: ["10.1.0.0/16", "0.0.0.0/0", "fd00::/8"]', []],
     ['nonMasqueradeCIDRs: ["0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1", "255.255.255.255/32"]', []],
     ['nonMasqueradeCIDRs: ["10.1.0.0/16", "10.0.0.0/8", "10.0.0.0/8", "fd00::/8", "fd00::1/128"]', []],
     [
@@ -198,7 +199,7 @@ Deno.test("for any config, packets leave as the model says, whichever backend is
       const address = parseIpAddress(destination);
       const ruleset = buildRuleset(address.family, config, { randomFully: true, toPorts: [] });
       const { pod, node } = ADDRESSES[address.family];
-      return [destination, decide(ruleset, address).target === "MASQUERADE" ? node : pod];
+      return [destination, decide(ruleset, { destination: address }).target === "MASQUERADE" ? node : pod];
     }));
   const settings = fc.record({
     masqueradeCIDRs: fc.subarray(CIDRS, { maxLength: 3 }),

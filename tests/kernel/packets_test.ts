@@ -49,3 +49,22 @@ for (const backend of ["iptables-nft", "iptables-legacy", "nftables"]) {
     assertEquals([...ranges].sort(), [2, 3]);
   });
 }
+
+for (const backend of ["iptables-nft", "iptables-legacy", "nftables"]) {
+  Deno.test(`a source that is exempt keeps its address, but to forced destinations (${backend})`, async () => {
+    await using sandbox = await Sandbox.create();
+    await using network = await Network.create(sandbox);
+    const all = [DESTINATIONS.public, DESTINATIONS.private192, DESTINATIONS.publicIpv6];
+    const sourcesWith = async (sources: string) => {
+      await sandbox.writeConfig(
+        `nonMasqueradeCIDRs: []\nmasqueradeCIDRs: [192.168.0.0/16]\nnonMasqueradeSrcCIDRs: [${sources}]`,
+      );
+      const { code, stderr } = await sandbox.agent("--once", `--backend=${backend}`, "--enable-ipv6");
+      assertEquals(code, 0, stderr);
+      return Object.values(await network.sourceAddresses(...all));
+    };
+    const { IPv4, IPv6 } = ADDRESSES;
+    assertEquals(await sourcesWith('10.244.1.0/24, "fd00:244::/32"'), [IPv4.pod, IPv4.node, IPv6.pod]);
+    assertEquals(await sourcesWith('10.244.2.0/24, "fd00:245::/32"'), [IPv4.node, IPv4.node, IPv6.node]);
+  });
+}

@@ -107,7 +107,9 @@ forEachVariant("single ports are written as iptables prints them", async (sandbo
 forEachVariant(
   "a prefix of all addresses is not seen as drift, though iptables prints none",
   async (sandbox) => {
-    await sandbox.writeConfig('nonMasqueradeCIDRs: ["0.0.0.0/0", "::/0"]');
+    await sandbox.writeConfig(
+      'nonMasqueradeCIDRs: ["0.0.0.0/0", "::/0"]\nnonMasqueradeSrcCIDRs: ["0.0.0.0/0", "::/0", "10.1.0.0/16"]',
+    );
     await once(sandbox, "--enable-ipv6");
     const stderr = await once(sandbox, "--enable-ipv6");
     assertEquals(stderr.match(/the rules are up to date/g)?.length, 2, stderr);

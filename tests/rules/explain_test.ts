@@ -1,10 +1,10 @@
 import { assertEquals } from "@std/assert";
 import { parseIpAddress } from "../../lib/config/ip_address.ts";
-import { explainDestination } from "../../lib/rules/explain.ts";
+import { explainPacket } from "../../lib/rules/explain.ts";
 import { buildRuleset } from "../../lib/rules/ruleset.ts";
 import { configOf } from "../fakes/config.ts";
 
-Deno.test("explainDestination() names the deciding rule and those that it hides", async (t) => {
+Deno.test("explainPacket() names the deciding rule and those that it hides", async (t) => {
   const config = configOf({
     nonMasqueradeCIDRs: ["10.0.0.0/8", "10.10.0.0/16", "fd00::/8"],
     masqueradeCIDRs: ["10.10.10.10/32"],
@@ -31,9 +31,9 @@ Deno.test("explainDestination() names the deciding rule and those that it hides"
     await t.step(address, () => {
       const destination = parseIpAddress(address);
       const ruleset = buildRuleset(destination.family, config, { randomFully: true, toPorts: [] });
-      const found = explainDestination(ruleset, destination);
+      const found = explainPacket(ruleset, { destination });
       assertEquals(
-        [found.isMasqueraded, found.reason, found.ruleNumber, found.rule],
+        [found.target === "MASQUERADE", found.reason, found.ruleNumber, found.rule],
         [
           isMasqueraded,
           reason,
@@ -41,7 +41,7 @@ Deno.test("explainDestination() names the deciding rule and those that it hides"
           ruleNumber === undefined ? undefined : ruleset.rules[ruleNumber - 1],
         ],
       );
-      assertEquals(found.shadowed.map(({ match }) => match.destination?.text), shadowed);
+      assertEquals(found.shadowed.map(({ match }) => match.destinations?.[0]?.text), shadowed);
     });
   }
 });

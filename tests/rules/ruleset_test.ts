@@ -18,7 +18,9 @@ const OPTIONS = { enableIpv6: true, allReservedRanges: false };
 
 /** A ruleset in short: `10.0.0.0/8 RETURN`. */
 function short({ rules }: Ruleset): string[] {
-  return rules.map(({ match, target }) => `${match.destination?.text ?? "*"} ${target}`);
+  return rules.map(({ match, target }) =>
+    `${match.sources ? "from " : ""}${(match.destinations ?? match.sources)?.[0]?.text ?? "*"} ${target}`
+  );
 }
 
 Deno.test("buildRuleset() of the defaults exempts link-local and private destinations", () => {
@@ -77,6 +79,23 @@ Deno.test("buildRuleset() gives every rule the comment that other tools search f
   ]);
 });
 
+Deno.test("buildRuleset() asks for exempt sources behind all destinations, and before everything else", () => {
+  const config = configOf({
+    nonMasqueradeCIDRs: ["10.0.0.0/8"],
+    nonMasqueradeSrcCIDRs: ["10.1.0.0/16", "fd00::/8", "10.2.0.0/16"],
+  });
+  const { rules } = buildRuleset("IPv4", config, MASQUERADE);
+  assertEquals(short({ family: "IPv4", rules, masquerade: MASQUERADE }), [
+    "169.254.0.0/16 RETURN",
+    "10.0.0.0/8 RETURN",
+    "from 10.1.0.0/16 RETURN",
+    "from 10.2.0.0/16 RETURN",
+    "* MASQUERADE",
+  ]);
+  assertEquals(rules[2]!.comment, "ip-masq-agent: traffic from this source is not subject to MASQUERADE");
+  assertEquals(short(buildRuleset("IPv6", config, MASQUERADE))[1], "from fd00::/8 RETURN");
+});
+
 Deno.test("decide() agrees with a naive reading of the config", () => {
   const ipv4 = fc.tuple(
     fc.constantFrom(10, 11, 169, 172, 203),
@@ -91,16 +110,21 @@ Deno.test("decide() agrees with a naive reading of the config", () => {
   const settings = fc.record({
     nonMasqueradeCIDRs: fc.array(prefix, { maxLength: 5 }),
     masqueradeCIDRs: fc.array(prefix, { maxLength: 3 }),
+    nonMasqueradeSrcCIDRs: fc.array(prefix, { maxLength: 3 }),
     masqOutBound: fc.boolean(),
     masqOutBoundIPv6: fc.boolean(),
     masqLinkLocal: fc.boolean(),
     masqLinkLocalIPv6: fc.boolean(),
   });
+  const addresses = fc.oneof(fc.tuple(ipv4, ipv4), fc.tuple(ipv6, ipv6)).map((texts) =>
+    texts.map(parseIpAddress)
+  );
   fc.assert(
-    fc.property(settings, fc.oneof(ipv4, ipv6).map(parseIpAddress), (it, address) => {
+    fc.property(settings, addresses, (it, [source, destination]) => {
       const config = configOf(it);
-      const decision = decide(buildRuleset(address.family, config, MASQUERADE), address);
-      assertEquals(decision.target === "MASQUERADE", isMasqueraded(config, address));
+      const ruleset = buildRuleset(destination!.family, config, MASQUERADE);
+      const decision = decide(ruleset, { destination: destination!, source: source! });
+      assertEquals(decision.target === "MASQUERADE", isMasqueraded(config, destination!, source!));
     }),
     { numRuns: 2_000 },
   );
@@ -112,9 +136,9 @@ function cidrAround(address: IpAddress, length: number): string {
 }
 
 /** The config in words: forced, else link-local, else exempt, else as masqOutBound says. */
-function isMasqueraded(config: MasqConfig, address: IpAddress): boolean {
-  const inList = (entries: MasqConfig["masqueradeCIDRs"]) =>
-    entries.some(({ cidr }) => cidrContainsAddress(cidr, address));
+function isMasqueraded(config: MasqConfig, address: IpAddress, source: IpAddress): boolean {
+  const inList = (entries: MasqConfig["masqueradeCIDRs"], it = address) =>
+    entries.some(({ cidr }) => cidrContainsAddress(cidr, it));
   const linkLocal: Record<IpFamily, string> = { IPv4: "169.254.0.0/16", IPv6: "fe80::/10" };
   if (inList(config.masqueradeCIDRs)) return true;
   if (
@@ -123,6 +147,6 @@ function isMasqueraded(config: MasqConfig, address: IpAddress): boolean {
   ) {
     return false;
   }
-  if (inList(config.nonMasqueradeCIDRs)) return false;
+  if (inList(config.nonMasqueradeCIDRs) || inList(config.nonMasqueradeSrcCIDRs, source)) return false;
   return config[OUTBOUND_KEY[address.family]];
 }

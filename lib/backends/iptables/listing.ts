@@ -138,7 +138,8 @@ function parseChainRule(words: readonly string[]): ChainRule | undefined {
         continue;
       }
       const value = words[++at] ?? "";
-      if (word === "-d") rule.destination = parseCidr(value);
+      if (word === "-s") rule.source = parseCidr(value);
+      else if (word === "-d") rule.destination = parseCidr(value);
       else if (word === "-p") rule.protocol = parseProtocol(value);
       else if (word === "--comment") rule.comment = value;
       else if (word === "--probability") rule.probability = Number(value);

@@ -1,6 +1,6 @@
 /** What `nft -j list table` prints -> data. The format is that of libnftables-json(5). */
 import { ADDRESS_BITS, type IpFamily, parseIpAddress } from "../../config/ip_address.ts";
-import { NFT_FAMILY, type NftTable } from "./nft_table.ts";
+import { type AddressField, NFT_FAMILY, type NftTable } from "./nft_table.ts";
 import { describeElement, describeRule } from "./nft_text.ts";
 import { type AddressRange, formatRange, lastOfPrefix } from "./ranges.ts";
 
@@ -109,8 +109,11 @@ export function isWithTypeof(version: string): boolean {
 /** The name of the type, or what `typeof` named. */
 function isOfAddresses(type: unknown, family: IpFamily): boolean {
   const name = { IPv4: "ipv4_addr", IPv6: "ipv6_addr" }[family];
-  const declared = { typeof: { payload: { protocol: NFT_FAMILY[family], field: "daddr" } } };
-  return type === name || canonicalExpr(type) === canonicalExpr(declared);
+  const declared = (field: AddressField) => ({
+    typeof: { payload: { protocol: NFT_FAMILY[family], field } },
+  });
+  return type === name || canonicalExpr(type) === canonicalExpr(declared("daddr")) ||
+    canonicalExpr(type) === canonicalExpr(declared("saddr"));
 }
 
 /** An address, a prefix or a range; undefined for an element with a timeout, a comment or a verdict. */

@@ -15,6 +15,7 @@ export const VERDICTS: Readonly<Record<ListName, Target>> = {
   masqueradeCIDRs: "MASQUERADE",
   linkLocal: "RETURN",
   nonMasqueradeCIDRs: "RETURN",
+  nonMasqueradeSrcCIDRs: "RETURN",
   outbound: "MASQUERADE",
 };
 
@@ -22,11 +23,20 @@ export const VERDICTS: Readonly<Record<ListName, Target>> = {
 export const CHAINS = { base: "postrouting", translate: "translate" } as const;
 
 /** The names that a set, its counter and its rule share. */
-export type ListName = "masqueradeCIDRs" | "linkLocal" | "nonMasqueradeCIDRs" | "outbound";
+export type ListName =
+  | "masqueradeCIDRs"
+  | "linkLocal"
+  | "nonMasqueradeCIDRs"
+  | "nonMasqueradeSrcCIDRs"
+  | "outbound";
+
+/** The part of a packet's header that a set is about. */
+export type AddressField = "saddr" | "daddr";
 
 /** A named interval set. */
 export interface AddressSet {
   readonly name: ListName;
+  readonly field: AddressField;
   readonly comment: string;
   /** The entries as the user wrote them, in the user's order. */
   readonly entries: readonly SetEntry[];
@@ -62,6 +72,7 @@ const SET_COMMENTS: Readonly<Record<ListName, string>> = {
   masqueradeCIDRs: "destinations that are masqueraded whatever the other sets say",
   linkLocal: "link-local destinations, which keep the source address",
   nonMasqueradeCIDRs: "destinations that keep the source address",
+  nonMasqueradeSrcCIDRs: "sources that keep their address",
   outbound: "all other destinations",
 };
 
@@ -83,17 +94,17 @@ export function buildNftTable({ family, rules, masquerade }: Ruleset): NftTable 
   const withSet = lists.filter(({ name }) => name !== "outbound");
   return {
     family,
-    sets: withSet.map(({ name, rules }) => toSet(name, rules.map(({ match }) => match.destination!))),
+    sets: withSet.map(({ name, rules }) => toSet(name, rules)),
     counters: lists.map(({ name }) => name),
     rules: [
       toRule(
         CHAINS.base,
-        [fibLocal, verdict("return")],
+        [destinationIsLocal, verdict("return")],
         "ip-masq-agent: traffic to this host itself is not subject to MASQUERADE",
       ),
       ...lists.map(({ name, rules: [first] }) =>
         toRule(CHAINS.base, [
-          ...(first!.match.destination === undefined ? [] : [destinationIn(family, name)]),
+          ...(name === "outbound" ? [] : [addressIn(family, fieldOf(first!), name)]),
           { text: `counter name ${name}`, json: { counter: name } },
           VERDICTS[name] === "RETURN" ? verdict("return") : verdict("goto", CHAINS.translate),
         ], first!.comment)
@@ -105,13 +116,20 @@ export function buildNftTable({ family, rules, masquerade }: Ruleset): NftTable 
 
 /** The list that a rule comes from. */
 function listOf({ match, target, origin }: Rule): ListName {
-  if (match.destination === undefined) return "outbound";
+  if (match.sources !== undefined) return "nonMasqueradeSrcCIDRs";
+  if (match.destinations === undefined) return "outbound";
   if (target === "MASQUERADE") return "masqueradeCIDRs";
   return origin.key.startsWith("masqLinkLocal") ? "linkLocal" : "nonMasqueradeCIDRs";
 }
 
+/** What a list's set is about. */
+function fieldOf({ match }: Rule): AddressField {
+  return match.sources === undefined ? "daddr" : "saddr";
+}
+
 /** Two prefixes are apart or one contains the other, so an entry's container sorts right before it and its like. */
-function toSet(name: ListName, cidrs: readonly Cidr[]): AddressSet {
+function toSet(name: ListName, rules: readonly Rule[]): AddressSet {
+  const cidrs = rules.map(({ match }) => (match.sources ?? match.destinations)![0]!);
   const inside: (Cidr | undefined)[] = [];
   const kept: Cidr[] = [];
   for (const index of orderByAddress(cidrs)) {
@@ -121,7 +139,7 @@ function toSet(name: ListName, cidrs: readonly Cidr[]): AddressSet {
     else kept.push(cidr);
   }
   const entries = cidrs.map((cidr, index) => ({ cidr, inside: inside[index] }));
-  return { name, comment: SET_COMMENTS[name], entries, elements: kept };
+  return { name, field: fieldOf(rules[0]!), comment: SET_COMMENTS[name], entries, elements: kept };
 }
 
 /** The indexes of prefixes by address, wider ones first. Numbers compare much faster than bigints: IPv4 fits. */
@@ -175,16 +193,16 @@ function toRule(chain: NftRule["chain"], statements: readonly Statement[], comme
 }
 
 /** As `! --dst-type LOCAL` of the iptables jump, the other way round. */
-const fibLocal: Statement = {
+const destinationIsLocal: Statement = {
   text: "fib daddr type local",
   json: matches({ fib: { result: "type", flags: ["daddr"] } }, "local"),
 };
 
-function destinationIn(family: IpFamily, set: ListName): Statement {
+function addressIn(family: IpFamily, field: AddressField, set: ListName): Statement {
   const protocol = NFT_FAMILY[family];
   return {
-    text: `${protocol} daddr @${set}`,
-    json: matches({ payload: { protocol, field: "daddr" } }, `@${set}`),
+    text: `${protocol} ${field} @${set}`,
+    json: matches({ payload: { protocol, field } }, `@${set}`),
   };
 }
 

@@ -15,9 +15,6 @@ export type TableChange =
     readonly removeCounters: readonly string[];
   };
 
-/** How a set names what its elements are. A set declared by `type` with nft 1.1.2 or later makes older ones crash. */
-const ELEMENT_TYPE = { IPv4: "typeof ip daddr", IPv6: "typeof ip6 daddr" } as const;
-
 /**
  * One transaction. It holds no rule twice whatever stands by then: rules are flushed before they are added. A chain
  * or counter that is declared and stands already stays as it is, with its hook and its count. An update fails where the
@@ -84,14 +81,15 @@ export function describeRule(chain: string, text: string): string {
   return `add rule ${chain} ${text}`;
 }
 
-function formatSet({ name, comment, entries }: AddressSet, { family }: NftTable): string[] {
+/** What the elements are is said by `typeof`: a set declared by `type` with nft 1.1.2 or later makes older ones crash. */
+function formatSet({ name, field, comment, entries }: AddressSet, { family }: NftTable): string[] {
   return [
     `\t# ${comment}`,
     ...entries.flatMap(({ cidr, inside }) =>
       inside === undefined ? [] : [`\t# ${cidr.text} lies inside ${inside.text}`]
     ),
     `\tset ${name} {`,
-    `\t\t${ELEMENT_TYPE[family]}`,
+    `\t\ttypeof ${NFT_FAMILY[family]} ${field}`,
     "\t\tflags interval",
     "\t\telements = {",
     ...entries.flatMap(({ cidr, inside }) => inside === undefined ? [`\t\t\t${cidr.text},`] : []),

@@ -5,26 +5,27 @@ import { type MasqConfig, OUTBOUND_KEY } from "../../config/config.ts";
 import { formatIpAddress, type IpAddress, type IpFamily } from "../../config/ip_address.ts";
 import { formatPortRanges, type PortRange } from "../../config/port_range.ts";
 import { formatProblem } from "../../config/problem.ts";
-import { explainDestination, type Explanation } from "../../rules/explain.ts";
-import { buildRuleset, originOf, type Rule } from "../../rules/ruleset.ts";
+import type { MatchName, Packet } from "../../rules/decide.ts";
+import { explainPacket, type Explanation } from "../../rules/explain.ts";
+import { buildRuleset, originOf, type Rule, type Ruleset, type Target } from "../../rules/ruleset.ts";
 import { familiesOf } from "../backends.ts";
 import { commandSource } from "../command_source.ts";
+import { describeConditions, describeMatch, describeOthers, matchAsData } from "../describe_match.ts";
 import { describeOrigin } from "../describe_origin.ts";
 import { parseDestinations, parsePacketAddress, parseProtocol } from "../destinations.ts";
 import { type FlagValues, readRuleOptions } from "../flag_values.ts";
 import { UsageError } from "../go_flags.ts";
 import { EXIT, type System } from "../system.ts";
 
-/** The packet that the person asks about, beside its destination. */
-interface Packet {
-  readonly source?: IpAddress;
-  readonly protocol?: string;
-}
+/** What the person says of the packet, beside its destination. */
+type Details = Omit<Packet, "destination"> & { readonly protocol?: string };
 
-/** One destination and what becomes of it; no explanation where its family is off. */
+/** One destination and what becomes of it; nothing but that where its family is off. */
 interface Answer {
   readonly destination: IpAddress;
-  readonly explanation: Explanation | undefined;
+  readonly explanation?: Explanation;
+  /** Conditions that some rule of the family has. */
+  readonly asked: ReadonlySet<MatchName>;
 }
 
 /** Explains every address in the order of the command line. */
@@ -32,11 +33,11 @@ export async function explain(flags: FlagValues, system: System): Promise<number
   const format = flags.choice("output", ["text", "json"]);
   const options = readRuleOptions(flags);
   const destinations = parseDestinations(flags.words);
-  const packet: Packet = {
+  const details: Details = {
     ...(flags.has("source") && { source: flags.parsed("source", parsePacketAddress) }),
     ...(flags.has("protocol") && { protocol: flags.parsed("protocol", parseProtocol) }),
   };
-  for (const destination of destinations) checkFamilies(destination, packet);
+  for (const destination of destinations) checkFamilies(destination, details);
   const { config, warnings } = await readConfig(commandSource(system, options.configPaths), options);
   for (const warning of warnings) system.printError(`${formatProblem(warning)}\n`);
 
@@ -45,22 +46,31 @@ export async function explain(flags: FlagValues, system: System): Promise<number
   );
   const answers = destinations.map((destination): Answer => {
     const ruleset = rulesets.get(destination.family);
-    return { destination, explanation: ruleset && explainDestination(ruleset, destination) };
+    if (ruleset === undefined) return { destination, asked: new Set() };
+    return {
+      destination,
+      explanation: explainPacket(ruleset, { destination, ...details }),
+      asked: conditionsOf(ruleset),
+    };
   });
   if (format === "json") {
     const report = answers.map((answer) =>
-      describeAsData(answer, config, portsFor(answer, packet, options.toPorts))
+      describeAsData(answer, config, portsFor(answer, details, options.toPorts))
     );
     system.printOut(`${JSON.stringify(report, null, 2)}\n`);
   } else {
     for (const answer of answers) {
-      system.printOut(`${describeAsText(answer, config, packet, options.toPorts).join("\n  ")}\n`);
+      system.printOut(`${describeAsText(answer, config, details, options.toPorts).join("\n  ")}\n`);
     }
   }
   return EXIT.done;
 }
 
-function checkFamilies(destination: IpAddress, { source }: Packet): void {
+function conditionsOf({ rules }: Ruleset): ReadonlySet<MatchName> {
+  return new Set(rules.flatMap(({ match }) => Object.keys(match) as MatchName[]));
+}
+
+function checkFamilies(destination: IpAddress, { source }: Details): void {
   if (source !== undefined && source.family !== destination.family) {
     throw new UsageError(
       `--source: ${formatIpAddress(source)} is ${source.family}, and ${formatIpAddress(destination)} is ` +
@@ -72,33 +82,40 @@ function checkFamilies(destination: IpAddress, { source }: Packet): void {
 /** The source ports that --to-ports gives to this packet, empty where the kernel chooses. */
 function portsFor(
   { explanation }: Answer,
-  { protocol }: Packet,
+  { protocol }: Details,
   toPorts: readonly PortRange[],
 ): readonly PortRange[] {
   const hasPorts = protocol === undefined || PORT_PROTOCOLS.some((it) => it === protocol);
-  return explanation?.isMasqueraded && hasPorts ? toPorts : [];
+  return isTranslated(explanation) && hasPorts ? toPorts : [];
+}
+
+/** Whether any packet of the description gets another source. */
+function isTranslated(explanation: Explanation | undefined): boolean {
+  return explanation !== undefined && (explanation.target !== "RETURN" ||
+    explanation.exceptions.some(({ rule }) => rule.target !== "RETURN"));
 }
 
 function describeAsText(
   answer: Answer,
   config: MasqConfig,
-  packet: Packet,
+  packet: Details,
   toPorts: readonly PortRange[],
 ): string[] {
   const { destination, explanation } = answer;
   const lines = [
-    `${formatIpAddress(destination)}: ${explanation?.isMasqueraded ? "masqueraded" : "not masqueraded"}`,
+    `${formatIpAddress(destination)}: ${describeOutcome(explanation)}`,
+    ...(explanation?.exceptions ?? []).map(describeRule),
     describeReason(explanation, destination.family, config),
   ];
   for (const rule of explanation?.shadowed ?? []) {
-    lines.push(`shadowed: ${rule.match.destination!.text}, ${describeOrigin(rule.origin)}`);
+    lines.push(`shadowed: ${describeMatch(rule.match)}, ${describeOrigin(rule.origin)}`);
   }
   const ports = portsFor(answer, packet, toPorts);
   if (ports.length > 0) {
     const which = packet.protocol ?? PORT_PROTOCOLS.join(", ");
     lines.push(`source ports: ${formatPortRanges(ports)} (${which})`);
   }
-  if (packet.source !== undefined) {
+  if (packet.source !== undefined && !answer.asked.has("sources")) {
     lines.push(
       `--source ${formatIpAddress(packet.source)} changes nothing: rules look at the destination only`,
     );
@@ -106,12 +123,33 @@ function describeAsText(
   if (packet.protocol !== undefined && ports.length === 0) {
     const why = toPorts.length === 0
       ? "without --to-ports all protocols are treated alike"
-      : explanation?.isMasqueraded
+      : isTranslated(explanation)
       ? `--to-ports is for ${PORT_PROTOCOLS.join(", ")} only`
       : "no protocol is masqueraded";
     lines.push(`--protocol ${packet.protocol} changes nothing: ${why}`);
   }
   return lines;
+}
+
+/** What happens; where it depends on what was not said, in each case. */
+function describeOutcome(explanation: Explanation | undefined): string {
+  if (explanation === undefined) return describeTarget("RETURN");
+  const { exceptions, target } = explanation;
+  if (exceptions.length === 0) return describeTarget(target);
+  const cases = exceptions.map(({ rule, open }) =>
+    `${describeConditions(rule.match, open)}: ${describeTarget(rule.target)}`
+  );
+  const others = describeOthers(exceptions.flatMap(({ open }) => open));
+  return [...cases, `${others}: ${describeTarget(target)}`].join("; ");
+}
+
+function describeTarget(target: Target): string {
+  return target === "MASQUERADE" ? "masqueraded" : "not masqueraded";
+}
+
+function describeRule({ rule, ruleNumber }: { rule: Rule; ruleNumber: number }): string {
+  return `rule ${ruleNumber}: ${describeMatch(rule.match) || "all other destinations"}, ` +
+    describeOrigin(rule.origin);
 }
 
 function describeReason(explanation: Explanation | undefined, family: IpFamily, config: MasqConfig): string {
@@ -125,11 +163,8 @@ function describeReason(explanation: Explanation | undefined, family: IpFamily, 
       const key = OUTBOUND_KEY[family];
       return `no rule is for it, and ${key} is false: ${describeOrigin(originOf(config, key))}`;
     }
-    case "rule": {
-      const { rule, ruleNumber } = explanation;
-      return `rule ${ruleNumber}: ${rule!.match.destination?.text ?? "all other destinations"}, ` +
-        describeOrigin(rule!.origin);
-    }
+    case "rule":
+      return describeRule({ rule: explanation.rule!, ruleNumber: explanation.ruleNumber! });
   }
 }
 
@@ -139,19 +174,23 @@ function describeAsData(
   ports: readonly PortRange[],
 ): unknown {
   const { family } = destination;
-  const ruleData = ({ match, origin }: Rule) => ({
-    ...(match.destination !== undefined && { destination: match.destination.text }),
-    origin,
-  });
+  const ruleData = ({ match, origin }: Rule) => ({ ...matchAsData(match), origin });
   return {
     address: formatIpAddress(destination),
     family,
-    masqueraded: explanation?.isMasqueraded ?? false,
+    masqueraded: explanation?.target === "MASQUERADE",
     reason: explanation?.reason ?? "family-off",
     ...(explanation?.rule !== undefined &&
       { rule: { number: explanation.ruleNumber, ...ruleData(explanation.rule) } }),
     ...(explanation?.reason === "no-rule" && { origin: originOf(config, OUTBOUND_KEY[family]) }),
     ...(ports.length > 0 && { toPorts: ports.map(({ first, last }) => ({ first, last })) }),
+    ...(explanation !== undefined && explanation.exceptions.length > 0 && {
+      exceptions: explanation.exceptions.map(({ rule, ruleNumber, open }) => ({
+        if: open.flatMap((name) => Object.keys(matchAsData({ [name]: rule.match[name] }))),
+        masqueraded: rule.target === "MASQUERADE",
+        rule: { number: ruleNumber, ...ruleData(rule) },
+      })),
+    }),
     shadowed: explanation?.shadowed.map(ruleData) ?? [],
   };
 }

@@ -9,6 +9,7 @@ import { formatProblem } from "../../config/problem.ts";
 import { buildRuleset, type Ruleset } from "../../rules/ruleset.ts";
 import { familiesOf } from "../backends.ts";
 import { commandSource } from "../command_source.ts";
+import { describeMatch, matchAsData } from "../describe_match.ts";
 import { describeOrigin } from "../describe_origin.ts";
 import { type FlagValues, readRuleOptions, type RuleOptions } from "../flag_values.ts";
 import { EXIT, type System } from "../system.ts";
@@ -51,14 +52,14 @@ function formatAsTable(rulesets: readonly Ruleset[], { chainName }: RuleOptions)
   return rulesets.map(({ family, rules, masquerade }) => {
     const rows = rules.map(({ match, target, origin }, index) => [
       String(index + 1),
-      match.destination?.text ?? "all others",
+      describeMatch(match) || "all others",
       target === "RETURN" ? "keep" : "masquerade",
       describeOrigin(origin),
     ]);
     const ports = masquerade.toPorts.length === 0
       ? ""
       : `, source ports ${formatPortRanges(masquerade.toPorts)}`;
-    const end = rules.at(-1)?.match.destination === undefined && rules.length > 0
+    const end = rules.length > 0 && Object.keys(rules.at(-1)!.match).length === 0
       ? []
       : ["All other destinations keep the source address."];
     return [
@@ -80,7 +81,7 @@ function formatAsJson(
     randomFully,
     toPorts: toPorts.map(({ first, last }) => ({ first, last })),
     rules: rules.map(({ match, target, comment, origin }) => ({
-      ...(match.destination !== undefined && { destination: match.destination.text }),
+      ...matchAsData(match),
       target,
       comment,
       origin,

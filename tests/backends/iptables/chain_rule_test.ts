@@ -66,6 +66,16 @@ Deno.test("expandRuleset() writes the port rules for each of masqueradeCIDRs, wi
   ]);
 });
 
+Deno.test("expandRuleset() writes a source as iptables prints it", () => {
+  const config = configOf({ nonMasqueradeCIDRs: [], nonMasqueradeSrcCIDRs: ["10.1.0.0/16"] });
+  const ruleset = buildRuleset("IPv4", config, { randomFully: true, toPorts: [] });
+  assertEquals(
+    expandRuleset(ruleset).map(formatChainRule)[1],
+    '-s 10.1.0.0/16 -m comment --comment "ip-masq-agent: traffic from this source is not subject to ' +
+      'MASQUERADE" -j RETURN',
+  );
+});
+
 Deno.test("expandRuleset() gives every port range its share of the packets", () => {
   const ranges = fc.uniqueArray(fc.integer({ min: 1, max: 65535 }), { minLength: 2, maxLength: 10 }).map(
     (ports) => {
@@ -104,6 +114,7 @@ Deno.test("quoteWord() refuses what would become a second line", () => {
 
 /** Any rule that our chain can have. */
 const chainRule: fc.Arbitrary<ChainRule> = fc.record({
+  source: fc.constantFrom("10.0.0.0/8", "fd00::/8").map(parseCidr),
   destination: fc.constantFrom("10.0.0.0/8", "203.0.113.7/32", "fd00::/8").map(parseCidr),
   protocol: fc.constantFrom(...PORT_PROTOCOLS),
   comment: fc.constantFrom("x", 'ip-masq-agent: it\'s a "quoted" one', "\\", "-j"),

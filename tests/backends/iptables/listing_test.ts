@@ -60,7 +60,7 @@ Deno.test("parseListing() passes over other chains' rules", () => {
 
 Deno.test("parseListing() calls foreign what we would not write", async (t) => {
   const lines = [
-    "-s 10.0.0.0/8 -j RETURN",
+    "! -s 10.0.0.0/8 -j RETURN",
     "! -d 10.0.0.0/8 -j RETURN",
     "-d 10.0.0.0/8 -o eth0 -j RETURN",
     "-d 10.0.0.0/8 -j ACCEPT",

@@ -54,6 +54,16 @@ Deno.test("buildNftTable() asks the lists in their order, and translates what is
   ]);
 });
 
+Deno.test("buildNftTable() asks for sources behind the destinations", () => {
+  const table = tableOf({ nonMasqueradeSrcCIDRs: ["10.1.0.0/16", "fd00::/8"] }, "IPv6");
+  assertEquals(
+    rulesOf(table).at(-3),
+    "postrouting ip6 saddr @nonMasqueradeSrcCIDRs counter name nonMasqueradeSrcCIDRs return " +
+      'comment "ip-masq-agent: traffic from this source is not subject to MASQUERADE"',
+  );
+  assert(formatDefinition(table).includes("\tset nonMasqueradeSrcCIDRs {\n\t\ttypeof ip6 saddr\n"));
+});
+
 Deno.test("buildNftTable() writes no set and no rule for what the config leaves out", () => {
   const off = { nonMasqueradeCIDRs: [], masqLinkLocalIPv6: true, masqOutBoundIPv6: false };
   const table = tableOf(off, "IPv6");
@@ -146,7 +156,7 @@ Deno.test("for every config and address, the table decides as the ruleset does",
         const table = buildNftTable(ruleset);
         const first = parseCidr(family === "IPv4" ? "10.0.0.0/8" : "fd00::/8").address;
         const destination = { family, value: first + BigInt(low) };
-        assertEquals(verdictOf(table, destination), decide(ruleset, destination).target);
+        assertEquals(verdictOf(table, destination), decide(ruleset, { destination }).target);
         for (const { elements } of table.sets) {
           for (const [index, element] of elements.entries()) {
             const before = elements[index - 1];
