@@ -1,5 +1,5 @@
 /** What the agent does: read the config, have a backend that suits the host, sync every family. */
-import type { Backend, VerdictCounters } from "../backends/backend.ts";
+import type { Backend, RuleCounters } from "../backends/backend.ts";
 import type { BackendName } from "../backends/backend_name.ts";
 import type { BackendDecision } from "../backends/choose.ts";
 import type { ConfigOptions } from "../config/config.ts";
@@ -46,7 +46,7 @@ const COUNTERS_FRESH_MS = 1_000;
 /** Milliseconds that a reader of counters waits before it gets those that were read last. */
 const COUNTERS_WAIT_MS = 2_000;
 
-type Counters = ReadonlyMap<IpFamily, VerdictCounters>;
+type Counters = ReadonlyMap<IpFamily, RuleCounters>;
 
 /** Reads the config and keeps every family's rules as it says. When that happens is up to the loop. */
 export class Agent {
@@ -159,7 +159,7 @@ export class Agent {
   }
 
   async #readCounters(): Promise<Counters> {
-    const counters = new Map<IpFamily, VerdictCounters>();
+    const counters = new Map<IpFamily, RuleCounters>();
     for (const family of this.families) {
       const values = await family.counters();
       if (values !== undefined) counters.set(family.family, values);

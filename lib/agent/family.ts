@@ -1,5 +1,5 @@
 /** One IP family of an agent: its backend, its rules, what is known about them, and what is said. */
-import type { Backend, Plan, SyncResult, VerdictCounters } from "../backends/backend.ts";
+import type { Backend, Plan, RuleCounters, SyncResult } from "../backends/backend.ts";
 import { BackendError } from "../backends/backend.ts";
 import type { Found } from "../backends/stale.ts";
 import type { IpFamily } from "../config/ip_address.ts";
@@ -107,7 +107,7 @@ export class Family {
   }
 
   /** The kernel's counters; undefined where they can't be read, whose cause the next sync will tell. */
-  counters(): Promise<VerdictCounters | undefined> {
+  counters(): Promise<RuleCounters | undefined> {
     return this.#exclusively(async () => {
       try {
         return await this.#backend?.counters();

@@ -2,7 +2,7 @@
 import { cidrCounts } from "../config/cidr_counts.ts";
 import type { MasqConfig } from "../config/config.ts";
 import type { IpFamily } from "../config/ip_address.ts";
-import type { VerdictCounters } from "../backends/backend.ts";
+import type { RuleCounters } from "../backends/backend.ts";
 import { DURATION_BUCKETS, type FamilyStatus, OUTCOMES } from "./status.ts";
 
 /** All that the metrics tell. */
@@ -14,7 +14,7 @@ export interface MetricsInput {
   readonly config: MasqConfig | undefined;
   readonly families: readonly FamilyStatus[];
   /** The kernel's own counters; a family whose counters can't be read is left out. */
-  readonly counters: ReadonlyMap<IpFamily, VerdictCounters>;
+  readonly counters: ReadonlyMap<IpFamily, RuleCounters>;
 }
 
 type Labels = Readonly<Record<string, string>>;
@@ -28,9 +28,13 @@ export function formatMetrics(input: MetricsInput): string {
     );
   const verdicts = (unit: "packets" | "bytes") =>
     perFamily((status) =>
-      Object.entries(input.counters.get(status.family) ?? {}).map((
+      Object.entries(input.counters.get(status.family)?.verdicts ?? {}).map((
         [verdict, counter],
       ) => [{ verdict }, counter[unit]])
+    );
+  const ownRules = (unit: "packets" | "bytes") =>
+    perFamily((status) =>
+      [...input.counters.get(status.family)?.rules ?? []].map(([rule, counter]) => [{ rule }, counter[unit]])
     );
   return [
     metric("build_info", "gauge", "The agent that runs.", [[{ version: input.version }, 1]]),
@@ -79,6 +83,13 @@ export function formatMetrics(input: MetricsInput): string {
       verdicts("packets"),
     ),
     metric("bytes_total", "counter", "Bytes of these packets.", verdicts("bytes")),
+    metric(
+      "rule_packets_total",
+      "counter",
+      "First packets of connections for which an entry of rules decided, by its name.",
+      ownRules("packets"),
+    ),
+    metric("rule_bytes_total", "counter", "Bytes of these packets.", ownRules("bytes")),
   ].join("");
 }
 

@@ -1,11 +1,40 @@
 /** The port through which the agent reaches the kernel's rules of one family. */
 import type { IpFamily } from "../config/ip_address.ts";
 import { CommandError } from "../ports.ts";
-import type { Ruleset, Target } from "../rules/ruleset.ts";
+import type { Ruleset, Verdict } from "../rules/ruleset.ts";
 import type { BackendName } from "./backend_name.ts";
 
-/** How many packets, and bytes of them, rules with each target took, as the kernel counts them. */
-export type VerdictCounters = Readonly<Record<Target, { readonly packets: number; readonly bytes: number }>>;
+/** How many packets, and bytes of them, the kernel counted. */
+export interface PacketCount {
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+/** What the kernel counted of our rules. */
+export interface RuleCounters {
+  /** By target. */
+  readonly verdicts: Readonly<Record<Verdict, PacketCount>>;
+  /** The entries of `rules`, by name. */
+  readonly rules: ReadonlyMap<string, PacketCount>;
+}
+
+/** Adds up counts of rules. */
+export class CounterSum implements RuleCounters {
+  readonly verdicts: Record<Verdict, PacketCount> = { RETURN: NONE, MASQUERADE: NONE, SNAT: NONE };
+  readonly rules = new Map<string, PacketCount>();
+
+  /** Adds what a rule counted; `name` only for an entry of `rules`. */
+  add(verdict: Verdict, count: PacketCount, name?: string): void {
+    this.verdicts[verdict] = sum(this.verdicts[verdict], count);
+    if (name !== undefined) this.rules.set(name, sum(this.rules.get(name) ?? NONE, count));
+  }
+}
+
+const NONE: PacketCount = { packets: 0, bytes: 0 };
+
+function sum(a: PacketCount, b: PacketCount): PacketCount {
+  return { packets: a.packets + b.packets, bytes: a.bytes + b.bytes };
+}
 
 /** One way in which the kernel differs from the ruleset. */
 export interface Drift {
@@ -81,7 +110,7 @@ export interface Backend {
    *
    * @throws {CommandError} They can't be read.
    */
-  counters(): Promise<VerdictCounters>;
+  counters(): Promise<RuleCounters>;
 }
 
 /** A tool that ran and failed. The message says which, how, and where it is plain what to do. */

@@ -86,15 +86,22 @@ export const COMMANDS: readonly CommandDefinition[] = [
   },
   {
     name: "explain",
-    summary: "Says for each destination whether it is masqueraded, by which rule and config line.",
+    summary: "Says for each destination whether it is masqueraded, and by which rule.",
     operands: "ADDRESS...",
     examples: [
       "ip-masq-agent explain 10.1.2.3 203.0.113.10",
-      "ip-masq-agent explain --protocol=tcp -o json 8.8.8.8",
+      "ip-masq-agent explain --source=10.244.1.7 --protocol=tcp -o json 8.8.8.8",
     ],
     flags: flagsOf(
-      { name: "source", type: "string", defaultValue: "", help: "address that the packet comes from" },
+      {
+        name: "source",
+        type: "string",
+        defaultValue: "",
+        help: "address that the packet comes from, or node",
+      },
+      { name: "via", type: "string", defaultValue: "", help: "interface that it leaves by" },
       { name: "protocol", type: "string", defaultValue: "", help: "tcp, udp, sctp, icmp, ... or a number" },
+      { name: "port", type: "string", defaultValue: "", help: "destination port" },
       output("text", "text or json"),
       ...RULE_FLAGS,
     ),

@@ -1,5 +1,6 @@
 /** Which packets a rule is for, for a person. */
 import type { Cidr } from "../config/cidr.ts";
+import { formatPortRange, formatPortRanges } from "../config/port_range.ts";
 import type { MatchName } from "../rules/decide.ts";
 import type { Match } from "../rules/ruleset.ts";
 
@@ -11,7 +12,11 @@ const WORDS: {
   };
 } = {
   sources: { say: (cidrs) => `from ${textsOf(cidrs)}`, others: "from elsewhere" },
+  isFromNode: { say: () => "from this node", others: "from elsewhere" },
   destinations: { say: (cidrs) => `to ${textsOf(cidrs)}`, others: "to elsewhere" },
+  interfaces: { say: (patterns) => `via ${patterns.join(", ")}`, others: "via other interfaces" },
+  protocols: { say: (protocols) => `with ${protocols.join(", ")}`, others: "with other protocols" },
+  ports: { say: (ranges) => `to port ${formatPortRanges(ranges)}`, others: "to other ports" },
 };
 
 function textsOf(cidrs: readonly Cidr[]): string {
@@ -34,18 +39,37 @@ export function describeMatch(match: Match): string {
 
 /** Says for which packets none of the conditions held. */
 export function describeOthers(open: readonly MatchName[]): string {
-  const [first, ...others] = new Set(open);
-  return first !== undefined && others.length === 0 ? WORDS[first].others : "otherwise";
+  const [first, ...others] = new Set(open.map((name) => WORDS[name].others));
+  return first !== undefined && others.length === 0 ? first : "otherwise";
 }
 
 /** A match as data, its lists in words of a config. */
-export function matchAsData({ sources, destinations }: Match): Record<string, unknown> {
-  const texts = (cidrs: readonly Cidr[]) => cidrs.map(({ text }) => text);
-  return {
-    ...(sources !== undefined && { source: single(texts(sources)) }),
-    ...(destinations !== undefined && { destination: single(texts(destinations)) }),
-  };
+export function matchAsData(match: Match): Record<string, unknown> {
+  const entries = (Object.keys(match) as MatchName[]).map((name) => {
+    const { key, value } = DATA[name];
+    return [key, (value as (wanted: unknown) => unknown)(match[name])];
+  });
+  return Object.fromEntries(entries);
 }
+
+/** What a condition is called as data. */
+export function dataKey(name: MatchName): string {
+  return DATA[name].key;
+}
+
+const DATA: {
+  readonly [Name in MatchName]-?: {
+    readonly key: string;
+    readonly value: (wanted: NonNullable<Match[Name]>) => unknown;
+  };
+} = {
+  sources: { key: "source", value: (cidrs) => single(cidrs.map(({ text }) => text)) },
+  isFromNode: { key: "fromNode", value: () => true },
+  destinations: { key: "destination", value: (cidrs) => single(cidrs.map(({ text }) => text)) },
+  interfaces: { key: "via", value: (patterns) => patterns },
+  protocols: { key: "protocols", value: (protocols) => protocols },
+  ports: { key: "ports", value: (ranges) => ranges.map(formatPortRange) },
+};
 
 function single<T>(list: readonly T[]): T | readonly T[] {
   return list.length === 1 ? list[0]! : list;

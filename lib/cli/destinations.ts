@@ -1,4 +1,5 @@
 /** Addresses and protocols that a person asks about. */
+import { parseInterfacePattern, wildcardStart } from "../config/interface_name.ts";
 import { formatIpAddress, type IpAddress, parseIpAddress } from "../config/ip_address.ts";
 import { nearest } from "../config/nearest.ts";
 import { printable } from "../config/printable.ts";
@@ -60,6 +61,26 @@ export function parseDestinations(words: readonly string[]): IpAddress[] {
   }
   if (errors.length > 0) throw new UsageError(errors.join("\nip-masq-agent: "));
   return addresses;
+}
+
+/**
+ * Checks the name of one interface.
+ *
+ * @throws {SyntaxError} It is none, or a pattern.
+ */
+export function parseInterfaceName(text: string): string {
+  if (wildcardStart(parseInterfacePattern(text)) === undefined) return text;
+  throw new SyntaxError(`"${text}" is a pattern: write one interface such as "eth0"`);
+}
+
+/**
+ * Parses a destination port.
+ *
+ * @throws {SyntaxError} It is none.
+ */
+export function parsePort(text: string): number {
+  if (/^[0-9]{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65535) return Number(text);
+  throw new SyntaxError(`"${printable(text)}" is not a port: write a number from 1 to 65535`);
 }
 
 /** Protocols by name, with the numbers of the IANA registry "Protocol Numbers". */

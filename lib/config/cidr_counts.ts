@@ -5,7 +5,7 @@ import type { CidrEntry } from "./value_types.ts";
 
 /** How many entries of each list of CIDRs are of `family`, by the list's key. */
 export function cidrCounts(config: MasqConfig, family: IpFamily): Readonly<Record<string, number>> {
-  const lists = Object.entries(config).filter(([, value]) => Array.isArray(value));
+  const lists = Object.entries(config).filter(([name, value]) => Array.isArray(value) && name !== "rules");
   const count = (entries: readonly CidrEntry[]) =>
     entries.filter(({ cidr }) => cidr.family === family).length;
   return Object.fromEntries(lists.map(([name, entries]) => [name, count(entries)]));

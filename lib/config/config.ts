@@ -3,6 +3,7 @@
  * README's table come. Light, since a start without a config loads this, too: what reads files is elsewhere.
  */
 import type { Origin } from "./problem.ts";
+import { RULES } from "./rule_entry.ts";
 import {
   BOOLEAN,
   type CidrEntry,
@@ -72,6 +73,12 @@ const KEYS = {
     defaultValue: [],
     merge: unite,
     description: "Sources that keep their address, to all destinations but those of masqueradeCIDRs.",
+  }),
+  rules: key({
+    type: RULES,
+    defaultValue: [],
+    merge: (lists) => lists.flat(),
+    description: "Rules of one's own, which decide before everything else; see below.",
   }),
   masqOutBound: key({
     type: BOOLEAN,
@@ -178,6 +185,7 @@ function defaultOf({ name, type, defaultValue, defaultByFlags }: Key, options: C
   const place: Place = {
     origin: { key: name },
     item: () => place,
+    field: () => place,
     report: (message) => {
       throw new TypeError(`The default of ${name} is wrong: ${message}`);
     },

@@ -120,6 +120,7 @@ class ConfigParser {
       // A list whose length differs from what was parsed is one that the second reading did not understand.
       item: (index, length) =>
         this.#place(`${key}[${index}]`, items.length === length ? items[index] : offset),
+      field: (name) => this.#place(`${key}.${name}`, offset),
     };
   }
 }

@@ -1,5 +1,5 @@
 /** Settings of the files -> one complete config, with what is odd about it. */
-import { type Cidr, cidrContains, LINK_LOCAL } from "./cidr.ts";
+import { cidrContains, LINK_LOCAL } from "./cidr.ts";
 import {
   applyDefaults,
   type ConfigOptions,
@@ -7,7 +7,9 @@ import {
   LINK_LOCAL_KEY,
   type MasqConfig,
 } from "./config.ts";
-import { type ConfigProblem, formatOrigin, type Origin, ProblemList } from "./problem.ts";
+import { CoverIndex, name } from "./cover_index.ts";
+import { type ConfigProblem, ProblemList } from "./problem.ts";
+import { reportRules } from "./rule_problems.ts";
 import type { CidrEntry } from "./value_types.ts";
 
 /** A complete config, to be used only where no problem is an error. */
@@ -22,6 +24,7 @@ export function resolveConfig(settings: ConfigSettings, options: ConfigOptions):
   const problems = new ProblemList();
   reportLimit(config, problems);
   reportCovered(config, options, problems);
+  reportRules(config, options, problems);
   return { config, problems: problems.list() };
 }
 
@@ -73,43 +76,4 @@ function reportCovered(config: MasqConfig, { enableIpv6 }: ConfigOptions, proble
       else if (cover !== undefined) warn("changes nothing, since it lies inside ", cover);
     }
   }
-}
-
-/** The key of an entry, with its file where that is another one. */
-function name({ origin }: CidrEntry, { file }: Origin): string {
-  return origin.file === file ? origin.key : formatOrigin(origin);
-}
-
-/** Finds a list's entry that contains another one. Thin, since a list may be long: no copies, no texts. */
-class CoverIndex {
-  /** The entries that no other one contains, by family and address. Of equal ones the first. */
-  readonly #widest: readonly CidrEntry[];
-
-  constructor(entries: readonly CidrEntry[]) {
-    const widest: CidrEntry[] = [];
-    for (const entry of entries.toSorted((a, b) => compareCidrs(a.cidr, b.cidr))) {
-      const last = widest.at(-1);
-      if (last === undefined || !cidrContains(last.cidr, entry.cidr)) widest.push(entry);
-    }
-    this.#widest = widest;
-  }
-
-  /** The widest entry, other than `entry` itself, that contains it. */
-  cover(entry: CidrEntry): CidrEntry | undefined {
-    let [low, high] = [0, this.#widest.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (compareCidrs(this.#widest[middle]!.cidr, entry.cidr) <= 0) low = middle + 1;
-      else high = middle;
-    }
-    const found = this.#widest[low - 1];
-    return found !== undefined && found !== entry && cidrContains(found.cidr, entry.cidr) ? found : undefined;
-  }
-}
-
-/** Orders by family, then by first address, then the wider first. */
-function compareCidrs(a: Cidr, b: Cidr): number {
-  if (a.family !== b.family) return a.family < b.family ? -1 : 1;
-  if (a.address !== b.address) return a.address < b.address ? -1 : 1;
-  return a.prefixLength - b.prefixLength;
 }

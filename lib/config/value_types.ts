@@ -11,6 +11,8 @@ export interface Place {
   report(message: string, severity?: Severity): void;
   /** The place of one item, where the value is a list of `length` items. */
   item(index: number, length: number): Place;
+  /** The place of the value of a key, where the value is a mapping. */
+  field(name: string): Place;
 }
 
 /** A kind of value: `Value` is what the program works with, `Written` what a config says. */
@@ -23,7 +25,7 @@ export interface ValueType<Value, Written = unknown> {
 }
 
 /** The names of all kinds. */
-export type TypeName = "cidrs" | "boolean" | "count" | "interval";
+export type TypeName = "cidrs" | "boolean" | "count" | "interval" | "rules";
 
 /** One entry of a list of CIDRs. */
 export interface CidrEntry {
@@ -60,7 +62,8 @@ export const CIDRS: ValueType<readonly CidrEntry[], readonly string[]> = {
   format: (entries) => entries.map(({ cidr }) => cidr.text),
 };
 
-function parseCidrItem(item: unknown, place: Place): Cidr | undefined {
+/** Reads one item of a list of CIDRs and reports what is wrong with it. */
+export function parseCidrItem(item: unknown, place: Place): Cidr | undefined {
   const text = itemText(item);
   if (text === undefined) {
     place.report(`${describe(item)} is not a CIDR: write one such as "10.0.0.0/8", or remove the entry`);

@@ -1,12 +1,22 @@
 /** What a ruleset does with a packet, without a kernel. */
 import { type Cidr, cidrContainsAddress } from "../config/cidr.ts";
+import { matchesInterface } from "../config/interface_name.ts";
 import type { IpAddress } from "../config/ip_address.ts";
+import { PORT_PROTOCOLS } from "../config/rule_entry.ts";
 import type { Match, Rule, Ruleset, Target } from "./ruleset.ts";
 
 /** What is known of a packet, whose addresses are of the ruleset's family. */
 export interface Packet {
   readonly destination: IpAddress;
   readonly source?: IpAddress;
+  /** Whether it comes from this host itself. */
+  readonly isFromNode?: boolean;
+  /** The interface that it leaves by. */
+  readonly interface?: string;
+  /** Its protocol's name, or its number where it has none. */
+  readonly protocol?: string;
+  /** Its destination port. */
+  readonly port?: number;
 }
 
 /** The outcome for a packet. */
@@ -25,7 +35,18 @@ const CONDITIONS: {
   readonly [Name in MatchName]-?: (wanted: NonNullable<Match[Name]>, packet: Packet) => boolean | undefined;
 } = {
   sources: (cidrs, { source }) => source && contain(cidrs, source),
+  isFromNode: (_, { isFromNode }) => isFromNode,
   destinations: (cidrs, { destination }) => contain(cidrs, destination),
+  interfaces: (patterns, { interface: name }) =>
+    name === undefined ? undefined : patterns.some((pattern) => matchesInterface(pattern, name)),
+  protocols: (protocols, { protocol }) =>
+    protocol === undefined
+      ? undefined
+      : protocols.some((it) => it === protocol || it === "icmp" && protocol === "icmpv6"),
+  ports: (ranges, { port, protocol }) => {
+    if (protocol !== undefined && !PORT_PROTOCOLS.some((it) => it === protocol)) return false;
+    return port === undefined ? undefined : ranges.some(({ first, last }) => first <= port && port <= last);
+  },
 };
 
 function contain(cidrs: readonly Cidr[], address: IpAddress): boolean {

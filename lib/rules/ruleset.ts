@@ -1,20 +1,45 @@
 /** Config -> the rules of one IP family, as plain data that every backend writes in its own language. */
 import { type Cidr, LINK_LOCAL } from "../config/cidr.ts";
 import { type KeyName, LINK_LOCAL_KEY, type MasqConfig, OUTBOUND_KEY } from "../config/config.ts";
+import type { InterfacePattern } from "../config/interface_name.ts";
 import type { IpFamily } from "../config/ip_address.ts";
 import type { PortRange } from "../config/port_range.ts";
 import type { Origin } from "../config/problem.ts";
+import { existsIn, type Protocol, type RuleAction, type RuleEntry, ruleName } from "../config/rule_entry.ts";
+import type { RuleName } from "../config/rule_name.ts";
+import type { SourceAddress } from "../config/source_address.ts";
 import type { CidrEntry } from "../config/value_types.ts";
 
-/** What a rule does with a packet: leave its source address, or replace it by the node's. */
-export type Target = "RETURN" | "MASQUERADE";
+/** What a rule does with a packet: leave its source address, or replace it by the node's or by a given one. */
+export type Target = "RETURN" | "MASQUERADE" | SnatTarget;
+
+/** The new source, which is of the ruleset's family. */
+export interface SnatTarget {
+  readonly kind: "SNAT";
+  readonly address: SourceAddress;
+}
+
+/** A target by its name. */
+export type Verdict = "RETURN" | "MASQUERADE" | "SNAT";
+
+/** The name of a target. */
+export function verdictOf(target: Target): Verdict {
+  return typeof target === "string" ? target : target.kind;
+}
 
 /** Which packets a rule is for: each condition that is there must hold, and does where one of its list does. */
 export interface Match {
   /** Where the packet comes from. */
   readonly sources?: readonly Cidr[];
+  /** Whether it comes from this host itself. */
+  readonly isFromNode?: true;
   /** Where it goes to. */
   readonly destinations?: readonly Cidr[];
+  /** The interface that it leaves by. */
+  readonly interfaces?: readonly InterfacePattern[];
+  readonly protocols?: readonly Protocol[];
+  /** Destination ports; only with protocols that have ports. */
+  readonly ports?: readonly PortRange[];
 }
 
 /** One rule of the agent's chain; the first that matches decides. */
@@ -25,6 +50,8 @@ export interface Rule {
   readonly comment: string;
   /** The setting that the rule comes from. */
   readonly origin: Origin;
+  /** The name of an entry of `rules`; undefined for all other rules. */
+  readonly name?: RuleName;
 }
 
 /** How packets are masqueraded, for all rules alike. */
@@ -42,6 +69,9 @@ export interface Ruleset {
   readonly masquerade: MasqueradeOptions;
 }
 
+/** What stands before the name of an entry of `rules`. */
+export const OWN_RULE_COMMENT = "ip-masq-agent: rule ";
+
 /** The comments of upstream's rules and of CCE's, byte for byte. */
 const COMMENTS = {
   masqueradeCidr: "ip-masq-agent: specific outbound traffic is subject to MASQUERADE",
@@ -50,7 +80,7 @@ const COMMENTS = {
   outbound: "ip-masq-agent: outbound traffic is subject to MASQUERADE (must be last in chain)",
 } as const;
 
-/** Builds the rules of one family: forced destinations, link-local, exempt destinations and sources, everything else. */
+/** Builds the rules of one family: those of one's own, forced destinations, link-local, exempt destinations and sources, everything else. */
 export function buildRuleset(family: IpFamily, config: MasqConfig, masquerade: MasqueradeOptions): Ruleset {
   const perCidr = (
     entries: readonly CidrEntry[],
@@ -62,7 +92,8 @@ export function buildRuleset(family: IpFamily, config: MasqConfig, masquerade: M
       .filter(({ cidr }) => cidr.family === family)
       .map(({ cidr, origin }) => ({ match: { [side]: [cidr] }, target, comment, origin }));
 
-  const rules = perCidr(config.masqueradeCIDRs, "MASQUERADE", COMMENTS.masqueradeCidr);
+  const rules = config.rules.flatMap((entry, index) => toRule(entry, index, family) ?? []);
+  for (const rule of perCidr(config.masqueradeCIDRs, "MASQUERADE", COMMENTS.masqueradeCidr)) rules.push(rule);
   if (!config[LINK_LOCAL_KEY[family]]) {
     const entry = { cidr: LINK_LOCAL[family], origin: originOf(config, LINK_LOCAL_KEY[family]) };
     rules.push(...perCidr([entry], "RETURN", COMMENTS.local));
@@ -76,6 +107,43 @@ export function buildRuleset(family: IpFamily, config: MasqConfig, masquerade: M
     rules.push({ match: {}, target: "MASQUERADE", comment: COMMENTS.outbound, origin });
   }
   return { family, rules, masquerade };
+}
+
+/** An entry of `rules` in one family; undefined where it does not exist there. */
+function toRule(entry: RuleEntry, index: number, family: IpFamily): Rule | undefined {
+  if (!existsIn(entry, family)) return undefined;
+  const { from, to, via, protocols, ports, action, origin } = entry;
+  const cidrs = (entries: readonly CidrEntry[]) =>
+    entries.map(({ cidr }) => cidr).filter((cidr) => cidr.family === family);
+  const name = ruleName(entry, index);
+  return {
+    match: {
+      ...(from === "node" ? { isFromNode: true } : from !== undefined && { sources: cidrs(from) }),
+      ...(to !== undefined && { destinations: cidrs(to) }),
+      ...(via !== undefined && { interfaces: unique(via) }),
+      ...(protocols !== undefined && { protocols: unique(protocols) }),
+      ...(ports !== undefined && { ports }),
+    },
+    target: toTarget(action, family),
+    comment: `${OWN_RULE_COMMENT}${name}`,
+    origin,
+    name,
+  };
+}
+
+function toTarget(action: RuleAction, family: IpFamily): Target {
+  switch (action.kind) {
+    case "keep":
+      return "RETURN";
+    case "masquerade":
+      return "MASQUERADE";
+    case "snat":
+      return { kind: "SNAT", address: action.addresses.find((it) => it.family === family)! };
+  }
+}
+
+function unique<T>(list: readonly T[]): readonly T[] {
+  return [...new Set(list)];
 }
 
 /** Where a setting is made, or only its name where it has its default. */

@@ -99,6 +99,9 @@ Deno.test("/metrics tells everything in Prometheus's text format", async () => {
     'cidrs{family="IPv6",list="masqueradeCIDRs"}': 0,
     'packets_total{family="IPv4",verdict="MASQUERADE"}': 5,
     'bytes_total{family="IPv4",verdict="RETURN"}': 180,
+    'packets_total{family="IPv4",verdict="SNAT"}': 2,
+    'rule_packets_total{family="IPv4",rule="billing"}': 2,
+    'rule_bytes_total{family="IPv4",rule="billing"}': 120,
   };
   for (const [name, value] of Object.entries(expected)) assertEquals(values[name], value, name);
   assertEquals(Object.keys(values).some((name) => /^config_info\{hash="[0-9a-f]{8}"\}$/.test(name)), true);

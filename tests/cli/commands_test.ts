@@ -319,6 +319,49 @@ Deno.test("explain answers with each case where it depends on the source, and wi
   assertEquals(answer.exceptions[1].rule.source, "10.2.0.0/16");
 });
 
+Deno.test("explain answers with each case in order where it depends on what was not said", async (t) => {
+  const files = {
+    "-": `rules:
+- {name: host, from: node, action: keep}
+- {name: billing, from: [10.244.8.0/24], action: snat, address: 198.51.100.7}
+- {via: [eth1], protocols: [tcp, udp], ports: [80, 443], action: masquerade}
+masqOutBound: false
+`,
+  };
+  const cases: [args: string[], answer: string][] = [
+    [
+      [],
+      "from this node: not masqueraded, rule host; from 10.244.8.0/24: leaves as 198.51.100.7, rule billing; " +
+      "via eth1 with tcp, udp to port 80,443: masqueraded, rule 2; otherwise: not masqueraded",
+    ],
+    [["--source=node"], "not masqueraded, rule host"],
+    [
+      ["--source=10.244.8.9"],
+      "from this node: not masqueraded, rule host; from elsewhere: leaves as 198.51.100.7, rule billing",
+    ],
+    [
+      ["--source=10.9.9.9", "--via=eth1", "--protocol=tcp", "--port=80"],
+      "from this node: not masqueraded, rule host; from elsewhere: masqueraded, rule 2",
+    ],
+    [
+      ["--source=10.9.9.9", "--via=eth0"],
+      "from this node: not masqueraded, rule host; from elsewhere: not masqueraded",
+    ],
+  ];
+  for (const [args, answer] of cases) {
+    await t.step(args.join(" "), async () => {
+      const { out } = await runOn({ files }, "explain", "--config-path=-", ...args, "8.8.8.8");
+      assertEquals(out.split("\n")[0], `8.8.8.8: ${answer}`);
+    });
+  }
+  await t.step("as data", async () => {
+    const args = ["-o", "json", "--config-path=-", "--source=10.244.8.9", "8.8.8.8"];
+    const [answer] = JSON.parse((await runOn({ files }, "explain", ...args)).out);
+    assertEquals([answer.masqueraded, answer.leavesAs, answer.rule.name], [false, "198.51.100.7", "billing"]);
+    assertEquals(answer.exceptions.map((it: { if: string[] }) => it.if), [["fromNode"]]);
+  });
+});
+
 Deno.test("explain says where source and protocol change nothing, and which ports are taken", async (t) => {
   const cases: [args: string[], ...lines: string[]][] = [
     [["2001:db8::1"], "IPv6 is off: start the agent with --enable-ipv6 to have rules for it"],
@@ -374,6 +417,8 @@ Deno.test("explain rejects what is no address or protocol, all of them in one go
       '--source: "localhost" is a name, and names are not looked up: write an IP address',
     ],
     [["--source=fd00::1", "1.1.1.1"], "--source: fd00::1 is IPv6, and 1.1.1.1 is IPv4: no packet has both"],
+    [["--via=eth+", "1.1.1.1"], '--via: "eth+" is a pattern: write one interface such as "eth0"'],
+    [["--port=0", "1.1.1.1"], '--port: "0" is not a port: write a number from 1 to 65535'],
     [["--protocol=tpc", "1.1.1.1"], '--protocol: "tpc" is not a protocol: did you mean "tcp"?'],
     [
       ["--protocol=300", "1.1.1.1"],

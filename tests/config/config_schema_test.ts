@@ -14,6 +14,7 @@ import { CONFIG_KEYS, formatConfig } from "../../lib/config/config.ts";
 import { loadConfig } from "../../lib/config/load_config.ts";
 import { ConfigError } from "../../lib/config/problem.ts";
 import type { TypeName } from "../../lib/config/value_types.ts";
+import { randomRules, VOCABULARY } from "../data/random_rules.ts";
 import { formatSchema } from "../../tools/config_schema.ts";
 
 const EXAMPLES = { defaults, insideVpc, peering, publicAddress, natGateway, dualStack };
@@ -70,6 +71,14 @@ Deno.test("deploy/config/schema.json rejects common mistakes", async (t) => {
     "a number for a duration": { resyncInterval: 60 },
     "a duration without a unit": { resyncInterval: "60" },
     "a negative limit": { cidrLimit: -1 },
+    "a rule without an action": { rules: [{ name: "a" }] },
+    "a rule with an unknown key": { rules: [{ frm: ["10.0.0.0/8"], action: "keep" }] },
+    "a rule with an empty list": { rules: [{ from: [], action: "keep" }] },
+    "an address without snat": { rules: [{ action: "keep", address: "198.51.100.7" }] },
+    "snat without an address": { rules: [{ action: "snat" }] },
+    "ports without protocols": { rules: [{ ports: [80], action: "keep" }] },
+    "ports of icmp": { rules: [{ protocols: ["icmp"], ports: [80], action: "keep" }] },
+    "a port that is none": { rules: [{ protocols: ["tcp"], ports: [0], action: "keep" }] },
   };
   for (const [name, value] of Object.entries(mistakes)) {
     await t.step(name, () => assertEquals(validate(value), false));
@@ -97,6 +106,7 @@ Deno.test("deploy/config/schema.json takes whatever the program takes without a 
     boolean: fc.oneof(fc.boolean(), cidr),
     count: fc.oneof(fc.nat(), fc.double()),
     interval: duration,
+    rules: fc.oneof(randomRules(VOCABULARY, 3), cidr),
   };
   const settings = fc.array(
     fc.oneof(

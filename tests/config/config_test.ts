@@ -10,6 +10,7 @@ import {
   type MasqConfig,
 } from "../../lib/config/config.ts";
 import { loadConfig } from "../../lib/config/load_config.ts";
+import { randomRules, VOCABULARY } from "../data/random_rules.ts";
 import type { TypeName } from "../../lib/config/value_types.ts";
 
 function load(text: string, options: ConfigOptions): MasqConfig {
@@ -52,6 +53,7 @@ Deno.test("formatConfig() gives the same config when it is read again", () => {
   const values: Record<TypeName, fc.Arbitrary<unknown>> = {
     cidrs: fc.uniqueArray(fc.constantFrom(...cidrs), { maxLength: 4 }),
     boolean: fc.boolean(),
+    rules: randomRules(VOCABULARY, 4),
     count: fc.oneof(fc.integer({ min: 4, max: 20 }), fc.integer({ min: 4, max: Number.MAX_SAFE_INTEGER })),
     interval: fc.oneof(
       fc.constantFrom("1s", "60s", "1h0.5s", "2562047h47m16.854775807s"),

@@ -11,8 +11,8 @@ import {
   BackendError,
   type Drift,
   type Plan,
+  type RuleCounters,
   type SyncResult,
-  type VerdictCounters,
 } from "../../lib/backends/backend.ts";
 import type { BackendDecision } from "../../lib/backends/choose.ts";
 import type { Found } from "../../lib/backends/stale.ts";
@@ -221,10 +221,17 @@ export class FakeBackend implements Backend {
     });
   }
 
-  counters(): Promise<VerdictCounters> {
+  counters(): Promise<RuleCounters> {
     this.counts++;
     return this.#call(() =>
-      Promise.resolve({ RETURN: { packets: 3, bytes: 180 }, MASQUERADE: { packets: 5, bytes: 300 } })
+      Promise.resolve({
+        verdicts: {
+          RETURN: { packets: 3, bytes: 180 },
+          MASQUERADE: { packets: 5, bytes: 300 },
+          SNAT: { packets: 2, bytes: 120 },
+        },
+        rules: new Map([["billing", { packets: 2, bytes: 120 }]]),
+      })
     );
   }
 

@@ -9,8 +9,8 @@ import {
   parseIpAddress,
 } from "../../lib/config/ip_address.ts";
 import { resolveConfig } from "../../lib/config/resolve_config.ts";
-import { decide } from "../../lib/rules/decide.ts";
-import { buildRuleset, type Ruleset } from "../../lib/rules/ruleset.ts";
+import { decide, type Packet } from "../../lib/rules/decide.ts";
+import { buildRuleset, type Ruleset, verdictOf } from "../../lib/rules/ruleset.ts";
 import { configOf } from "../fakes/config.ts";
 
 const MASQUERADE = { randomFully: true, toPorts: [] };
@@ -94,6 +94,74 @@ Deno.test("buildRuleset() asks for exempt sources behind all destinations, and b
   ]);
   assertEquals(rules[2]!.comment, "ip-masq-agent: traffic from this source is not subject to MASQUERADE");
   assertEquals(short(buildRuleset("IPv6", config, MASQUERADE))[1], "from fd00::/8 RETURN");
+});
+
+Deno.test("buildRuleset() puts rules of one's own first, each in the families of its lists", () => {
+  const config = configOf({
+    rules: [
+      { action: "masquerade", protocols: ["icmp"] },
+      { name: "both", from: ["10.0.0.0/8", "fd00::/8"], action: "keep" },
+      { name: "four", from: ["10.0.0.0/8"], to: ["fd00::/8", "11.0.0.0/8"], action: "keep" },
+      { name: "none", from: ["10.0.0.0/8"], to: ["fd00::/8"], action: "keep" },
+      { name: "six", from: "node", action: "snat", address: "2001:db8::1" },
+      { name: "node", from: "node", via: ["eth0", "eth0"], action: "keep" },
+    ],
+  });
+  const rulesOf = (family: IpFamily) =>
+    buildRuleset(family, config, MASQUERADE).rules.filter(({ name }) => name !== undefined);
+  assertEquals(rulesOf("IPv4").map(({ name }) => name as string), ["0", "both", "four", "node"]);
+  assertEquals(rulesOf("IPv6").map(({ name }) => name as string), ["0", "both", "six", "node"]);
+  const [, both, four, node] = rulesOf("IPv4");
+  assertEquals(both!.match.sources?.map(({ text }) => text), ["10.0.0.0/8"]);
+  assertEquals(four!.match.destinations?.map(({ text }) => text), ["11.0.0.0/8"]);
+  assertEquals([node!.match.isFromNode, node!.match.interfaces as unknown], [true, ["eth0"]]);
+  assertEquals(both!.comment, "ip-masq-agent: rule both");
+});
+
+Deno.test("decide() looks at every condition of a rule", async (t) => {
+  const config = configOf({
+    nonMasqueradeCIDRs: [],
+    masqOutBound: false,
+    rules: [{
+      from: ["10.0.0.0/8"],
+      to: ["203.0.113.0/24"],
+      via: ["eth0", "wlan+"],
+      protocols: ["tcp", "udp"],
+      ports: ["80-90", 443],
+      action: "masquerade",
+    }, {
+      name: "ping",
+      from: "node",
+      protocols: ["icmp"],
+      action: "snat",
+      address: ["198.51.100.7", "2001:db8::7"],
+    }],
+  });
+  const [source, destination] = ["10.1.2.3", "203.0.113.1"].map(parseIpAddress);
+  const packet = { source, destination, interface: "wlan7", protocol: "udp", port: 90, isFromNode: false };
+  const cases: [name: string, changes: Record<string, unknown>, target: string][] = [
+    ["all hold", {}, "MASQUERADE"],
+    ["another port of the list", { port: 443 }, "MASQUERADE"],
+    ["a whole name", { interface: "eth0" }, "MASQUERADE"],
+    ["another source", { source: parseIpAddress("11.0.0.1") }, "RETURN"],
+    ["another destination", { destination: parseIpAddress("203.0.114.1") }, "RETURN"],
+    ["another interface", { interface: "eth01" }, "RETURN"],
+    ["another protocol", { protocol: "sctp" }, "RETURN"],
+    ["another port", { port: 91 }, "RETURN"],
+    ["a protocol without ports", { protocol: "icmp" }, "RETURN"],
+    ["the node's ping", { protocol: "icmp", isFromNode: true }, "SNAT"],
+    ["nothing is known of the port", { port: undefined }, "RETURN"],
+  ];
+  for (const [name, changes, target] of cases) {
+    await t.step(name, () => {
+      const decision = decide(buildRuleset("IPv4", config, MASQUERADE), { ...packet, ...changes } as Packet);
+      assertEquals(verdictOf(decision.target), target);
+    });
+  }
+  await t.step("icmp is ICMPv6 in IPv6", () => {
+    const six = { destination: parseIpAddress("2001:db8::1"), protocol: "icmpv6", isFromNode: true };
+    assertEquals(verdictOf(decide(buildRuleset("IPv6", config, MASQUERADE), six).target), "SNAT");
+  });
 });
 
 Deno.test("decide() agrees with a naive reading of the config", () => {

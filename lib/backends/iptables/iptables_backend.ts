@@ -9,8 +9,8 @@ import {
   BackendError,
   makePlan,
   type Plan,
+  type RuleCounters,
   type SyncResult,
-  type VerdictCounters,
 } from "../backend.ts";
 import { expandRuleset, formatChainRule } from "./chain_rule.ts";
 import { compare } from "./compare.ts";
@@ -111,7 +111,7 @@ export class IptablesBackend implements Backend {
     });
   }
 
-  async counters(): Promise<VerdictCounters> {
+  async counters(): Promise<RuleCounters> {
     const input = formatCountersText(this.#chainName);
     const result = await this.#run({ args: RESTORE_ARGS, input });
     if (result.code !== 0) throw restoreFailure(this.#command, "count", result, input);

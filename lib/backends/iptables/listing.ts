@@ -1,10 +1,12 @@
 /** A listing of POSTROUTING and of our chain -> what the kernel has of ours. */
 import { type ChainName, parseChainName } from "../../config/chain_name.ts";
 import { parseCidr } from "../../config/cidr.ts";
+import { parseInterfacePattern } from "../../config/interface_name.ts";
 import { parsePortRanges, type PortRange } from "../../config/port_range.ts";
-import type { Target } from "../../rules/ruleset.ts";
-import type { VerdictCounters } from "../backend.ts";
-import { type ChainRule, PORT_PROTOCOLS, type PortProtocol } from "./chain_rule.ts";
+import { parseSourceAddress, type SourceAddress } from "../../config/source_address.ts";
+import { OWN_RULE_COMMENT, type Verdict } from "../../rules/ruleset.ts";
+import { CounterSum, type RuleCounters } from "../backend.ts";
+import { type ChainRule, type ChainTarget, type LineProtocol } from "./chain_rule.ts";
 import {
   commentOf,
   type NatTable,
@@ -104,16 +106,21 @@ export function toChainName(name: string): ChainName | undefined {
   }
 }
 
-/** Adds up the counters of a listing with `-c PACKETS BYTES`, by target. */
-export function parseCounters(text: string, chainName: ChainName): VerdictCounters {
-  const counters = { RETURN: { packets: 0, bytes: 0 }, MASQUERADE: { packets: 0, bytes: 0 } };
+const VERDICTS: readonly Verdict[] = ["RETURN", "MASQUERADE", "SNAT"];
+
+/** Adds up the counters of a listing with `-c PACKETS BYTES`. */
+export function parseCounters(text: string, chainName: ChainName): RuleCounters {
+  const counters = new CounterSum();
   for (const line of text.split("\n")) {
     const [command, name, ...words] = splitWords(line);
     const at = words.lastIndexOf("-c");
-    const counter = counters[words[words.lastIndexOf("-j") + 1] as Target];
-    if (command !== "-A" || name !== chainName || at === -1 || counter === undefined) continue;
-    counter.packets += Number(words[at + 1]);
-    counter.bytes += Number(words[at + 2]);
+    const target = words[words.lastIndexOf("-j") + 1];
+    const verdict = VERDICTS.find((it) => it === target);
+    if (command !== "-A" || name !== chainName || at === -1 || verdict === undefined) continue;
+    const count = { packets: Number(words[at + 1]), bytes: Number(words[at + 2]) };
+    const comment = commentOf({ words });
+    const isOwn = comment.startsWith(OWN_RULE_COMMENT);
+    counters.add(verdict, count, isOwn ? comment.slice(OWN_RULE_COMMENT.length) : undefined);
   }
   return counters;
 }
@@ -127,43 +134,96 @@ function hasJumpCondition(words: readonly string[]): boolean {
 /** A rule of the kind that we write, or undefined for any other. */
 function parseChainRule(words: readonly string[]): ChainRule | undefined {
   const rule: { -readonly [K in keyof ChainRule]?: ChainRule[K] } = {};
-  let kind: string | undefined;
-  let randomFully = false;
-  let toPorts: PortRange | undefined;
+  const target: TargetWords = { flags: new Set() };
   try {
     for (let at = 0; at < words.length; at++) {
-      const word = words[at];
-      if (word === "--random-fully") {
-        randomFully = true;
+      const word = words[at]!;
+      if (word === "--random-fully" || word === "--persistent") {
+        target.flags.add(word);
         continue;
       }
       const value = words[++at] ?? "";
       if (word === "-s") rule.source = parseCidr(value);
       else if (word === "-d") rule.destination = parseCidr(value);
+      else if (word === "-o") rule.interface = parseInterfacePattern(value);
       else if (word === "-p") rule.protocol = parseProtocol(value);
+      else if (word === "--dport") rule.port = parsePorts(value.replace(":", "-"));
+      else if (word === "--src-type" && value === "LOCAL") rule.isFromNode = true;
       else if (word === "--comment") rule.comment = value;
       else if (word === "--probability") rule.probability = Number(value);
-      else if (word === "--to-ports") {
-        toPorts = parsePortRanges(value.includes("-") ? value : `${value}-${value}`)[0];
-      } else if (word === "-j") kind = value;
+      else if (word === "--to-ports") target.toPorts = parsePorts(value);
+      else if (word === "--to-source") Object.assign(target, parseToSource(value));
+      else if (word === "-j") target.kind = value;
       else if (!KNOWN_PAIRS.has(`${word} ${value}`)) return undefined;
     }
   } catch {
     return undefined;
   }
-  if (kind === "RETURN" && !randomFully && toPorts === undefined) rule.target = { kind };
-  else if (kind === "MASQUERADE") rule.target = { kind, randomFully, ...(toPorts && { toPorts }) };
-  else return undefined;
-  return rule as ChainRule;
+  const parsed = toChainTarget(target);
+  return parsed && { ...rule, target: parsed };
+}
+
+/** What words say of a target. */
+interface TargetWords {
+  kind?: string;
+  toPorts?: PortRange;
+  address?: SourceAddress;
+  readonly flags: Set<string>;
+}
+
+/** The target that these words stand for, undefined where we would write other ones. */
+function toChainTarget({ kind, toPorts, address, flags }: TargetWords): ChainTarget | undefined {
+  const ports = toPorts && { toPorts };
+  const randomFully = flags.has("--random-fully");
+  const isPersistent = flags.has("--persistent");
+  if (kind === "SNAT" && address !== undefined) {
+    if (isPersistent !== (address.first !== address.last)) return undefined;
+    return { kind, address, randomFully, ...ports };
+  }
+  if (isPersistent || address !== undefined) return undefined;
+  if (kind === "MASQUERADE") return { kind, randomFully, ...ports };
+  return kind === "RETURN" && !randomFully && toPorts === undefined ? { kind } : undefined;
 }
 
 /** Options whose value says nothing more: the match modules that we use, and the one mode of `statistic`. */
-const KNOWN_PAIRS = new Set(["-m comment", "-m statistic", "--mode random"]);
+const KNOWN_PAIRS = new Set([
+  "-m comment",
+  "-m statistic",
+  "--mode random",
+  "-m tcp",
+  "-m udp",
+  "-m sctp",
+  "-m addrtype",
+]);
+
+function parsePorts(value: string): PortRange {
+  return parsePortRanges(value)[0]!;
+}
+
+/** `A`, `A-B`, `A:PORTS` or `A-B:PORTS`; in IPv6 addresses with ports are in brackets. */
+function parseToSource(value: string): Pick<TargetWords, "address" | "toPorts"> {
+  const [, bracketed, plain, ports] = /^(?:\[(.+)\]|([^\[\]:]+)):([0-9-]+)$/.exec(value) ?? [];
+  const address = parseSourceAddress(bracketed ?? plain ?? value);
+  return { address, ...(ports !== undefined && { toPorts: parsePorts(ports) }) };
+}
 
 /** iptables prints a protocol by name, or by number where it does not know the name. */
-function parseProtocol(value: string): PortProtocol {
-  const protocol = ({ "6": "tcp", "17": "udp", "132": "sctp" } as const)[value] ??
-    PORT_PROTOCOLS.find((it) => it === value);
+function parseProtocol(value: string): LineProtocol {
+  const protocol = PROTOCOL_WORDS[value];
   if (protocol === undefined) throw new SyntaxError(`Unknown protocol "${value}"`);
   return protocol;
 }
+
+const PROTOCOL_WORDS: Readonly<Record<string, LineProtocol>> = {
+  "1": "icmp",
+  "icmp": "icmp",
+  "6": "tcp",
+  "tcp": "tcp",
+  "17": "udp",
+  "udp": "udp",
+  "58": "ipv6-icmp",
+  "icmpv6": "ipv6-icmp",
+  "ipv6-icmp": "ipv6-icmp",
+  "132": "sctp",
+  "sctp": "sctp",
+};

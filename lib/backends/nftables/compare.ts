@@ -48,9 +48,7 @@ export function compareTable(actual: ActualTable | undefined, desired: NftTable)
     change: foreign.length > 0 ? { kind: "replace" } : {
       kind: "update",
       removeSets: [...actual.sets.keys()],
-      removeCounters: [...actual.counters.keys()].filter((name) =>
-        !desired.counters.some((it) => it === name)
-      ),
+      removeCounters: [...actual.counters.keys()].filter((name) => !desired.counters.includes(name)),
     },
     spelling: drift.length === 1 ? rules.spelling : undefined,
   };

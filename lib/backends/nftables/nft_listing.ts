@@ -1,6 +1,7 @@
 /** What `nft -j list table` prints -> data. The format is that of libnftables-json(5). */
 import { ADDRESS_BITS, type IpFamily, parseIpAddress } from "../../config/ip_address.ts";
 import { type AddressField, NFT_FAMILY, type NftTable } from "./nft_table.ts";
+import type { Verdict } from "../../rules/ruleset.ts";
 import { describeElement, describeRule } from "./nft_text.ts";
 import { type AddressRange, formatRange, lastOfPrefix } from "./ranges.ts";
 
@@ -35,6 +36,8 @@ export interface ActualTable {
   readonly chains: ReadonlyMap<string, ActualChain>;
   readonly sets: ReadonlyMap<string, ActualSet>;
   readonly counters: ReadonlyMap<string, ActualCounter>;
+  /** What happens to the connections that a counter counts, by its name. */
+  readonly verdicts: ReadonlyMap<string, Verdict>;
   readonly rules: readonly ActualRule[];
   /** Kinds of other things in the table, such as `map`. */
   readonly others: readonly string[];
@@ -56,6 +59,7 @@ export function parseNftListing(text: string, family: IpFamily): ActualTable {
   const chains = new Map<string, ActualChain>();
   const sets = new Map<string, ActualSet>();
   const counters = new Map<string, ActualCounter>();
+  const verdicts = new Map<string, Verdict>();
   const rules: ActualRule[] = [];
   const others: string[] = [];
   let version = "";
@@ -78,13 +82,23 @@ export function parseNftListing(text: string, family: IpFamily): ActualTable {
         comment: String(value.comment ?? ""),
         expr: canonicalExpr(value.expr),
       });
+      readVerdict(value.expr, verdicts);
     } else others.push(kind);
   }
-  return { version, hasFlags, chains, sets, counters, rules, others };
+  return { version, hasFlags, chains, sets, counters, verdicts, rules, others };
 }
 
 // deno-lint-ignore no-explicit-any -- whatever nft printed
 type Json = Readonly<Record<string, any>>;
+
+/** Notes where a rule that counts leads to. */
+function readVerdict(expr: unknown, verdicts: Map<string, Verdict>): void {
+  const statements: readonly Json[] = Array.isArray(expr) ? expr : [];
+  const counter = statements.find((it) => typeof it.counter === "string")?.counter;
+  if (counter === undefined) return;
+  const has = (kind: string) => statements.some((it) => Object.hasOwn(it, kind));
+  verdicts.set(counter, has("snat") ? "SNAT" : has("goto") ? "MASQUERADE" : "RETURN");
+}
 
 function parseSet(set: Json, family: IpFamily): AddressRange[] | undefined {
   if (!isOfAddresses(set.type, family) || [set.flags].flat().join() !== "interval") return undefined;
@@ -133,12 +147,13 @@ function parseElement(element: Json | string, family: IpFamily): AddressRange | 
 
 /**
  * A text that is the same for expressions that nft's versions print differently: a list of one value and the value
- * itself are the same, and so is the order of keys.
+ * itself are the same, and so is the order of keys and of a set's elements.
  */
 export function canonicalExpr(expr: unknown): string {
   return JSON.stringify(expr, (_, value) => {
     if (Array.isArray(value)) return value.length === 1 ? value[0] : value;
     if (typeof value !== "object" || value === null) return value;
+    if (Array.isArray(value.set)) return { set: value.set.map(canonicalExpr).sort() };
     return Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1));
   });
 }

@@ -1,23 +1,24 @@
 /** Rules through nft(8), in a table of our own: no rule of anybody else's is read or written. */
 import type { IpFamily } from "../../config/ip_address.ts";
 import type { CommandResult, CommandRunner } from "../../ports.ts";
-import type { Ruleset, Target } from "../../rules/ruleset.ts";
+import type { Ruleset } from "../../rules/ruleset.ts";
 import {
   applyPlan,
   type Backend,
   BackendError,
+  CounterSum,
   CRASHED,
   describeExit,
   LACKS_FAMILY,
   LACKS_FAMILY_HINT,
   makePlan,
   type Plan,
+  type RuleCounters,
   type SyncResult,
-  type VerdictCounters,
 } from "../backend.ts";
 import { compareTable } from "./compare.ts";
 import { type ActualTable, describeActual, isWithTypeof, parseNftListing } from "./nft_listing.ts";
-import { buildNftTable, NFT_FAMILY, type NftTable, TABLE_NAME, VERDICTS } from "./nft_table.ts";
+import { buildNftTable, NFT_FAMILY, type NftTable, OWN_RULE_PREFIX, TABLE_NAME } from "./nft_table.ts";
 import { describeTable, formatChange, formatRemoval } from "./nft_text.ts";
 
 /** Our table in one family. What it remembers spares work and never hides a difference. */
@@ -83,19 +84,18 @@ export class NftablesBackend implements Backend {
    *
    * @throws {BackendError} They can't be read.
    */
-  async counters(): Promise<VerdictCounters> {
+  async counters(): Promise<RuleCounters> {
     const listing = await this.#list(["-t"]);
-    const counters = listing === undefined ? new Map() : this.#parse(listing).counters;
-    const total = (target: Target) => {
-      const sum = { packets: 0, bytes: 0 };
-      for (const [name, verdict] of Object.entries(VERDICTS)) {
-        if (verdict !== target) continue;
-        sum.packets += counters.get(name)?.packets ?? 0;
-        sum.bytes += counters.get(name)?.bytes ?? 0;
-      }
-      return sum;
-    };
-    return { MASQUERADE: total("MASQUERADE"), RETURN: total("RETURN") };
+    const sum = new CounterSum();
+    if (listing === undefined) return sum;
+    const { counters, verdicts } = this.#parse(listing);
+    for (const [counter, count] of counters) {
+      const verdict = verdicts.get(counter);
+      if (verdict === undefined) continue;
+      const isOwn = counter.startsWith(OWN_RULE_PREFIX);
+      sum.add(verdict, count, isOwn ? counter.slice(OWN_RULE_PREFIX.length) : undefined);
+    }
+    return sum;
   }
 
   #toPlan(plan: Pick<Plan, "text"> & Partial<Plan>, onApplied: () => void = () => {}): Plan {

@@ -1,24 +1,37 @@
 /** `ip-masq-agent explain`. */
 import { readConfig } from "../../agent/read_config.ts";
-import { PORT_PROTOCOLS } from "../../backends/iptables/chain_rule.ts";
 import { type MasqConfig, OUTBOUND_KEY } from "../../config/config.ts";
 import { formatIpAddress, type IpAddress, type IpFamily } from "../../config/ip_address.ts";
 import { formatPortRanges, type PortRange } from "../../config/port_range.ts";
+import { PORT_PROTOCOLS } from "../../config/rule_entry.ts";
+import { formatSourceAddress } from "../../config/source_address.ts";
 import { formatProblem } from "../../config/problem.ts";
 import type { MatchName, Packet } from "../../rules/decide.ts";
 import { explainPacket, type Explanation } from "../../rules/explain.ts";
 import { buildRuleset, originOf, type Rule, type Ruleset, type Target } from "../../rules/ruleset.ts";
 import { familiesOf } from "../backends.ts";
 import { commandSource } from "../command_source.ts";
-import { describeConditions, describeMatch, describeOthers, matchAsData } from "../describe_match.ts";
+import {
+  dataKey,
+  describeConditions,
+  describeMatch,
+  describeOthers,
+  matchAsData,
+} from "../describe_match.ts";
 import { describeOrigin } from "../describe_origin.ts";
-import { parseDestinations, parsePacketAddress, parseProtocol } from "../destinations.ts";
+import {
+  parseDestinations,
+  parseInterfaceName,
+  parsePacketAddress,
+  parsePort,
+  parseProtocol,
+} from "../destinations.ts";
 import { type FlagValues, readRuleOptions } from "../flag_values.ts";
 import { UsageError } from "../go_flags.ts";
 import { EXIT, type System } from "../system.ts";
 
 /** What the person says of the packet, beside its destination. */
-type Details = Omit<Packet, "destination"> & { readonly protocol?: string };
+type Details = Omit<Packet, "destination">;
 
 /** One destination and what becomes of it; nothing but that where its family is off. */
 interface Answer {
@@ -34,7 +47,11 @@ export async function explain(flags: FlagValues, system: System): Promise<number
   const options = readRuleOptions(flags);
   const destinations = parseDestinations(flags.words);
   const details: Details = {
-    ...(flags.has("source") && { source: flags.parsed("source", parsePacketAddress) }),
+    ...(flags.text("source") === "node"
+      ? { isFromNode: true }
+      : flags.has("source") && { source: flags.parsed("source", parsePacketAddress) }),
+    ...(flags.has("via") && { interface: flags.parsed("via", parseInterfaceName) }),
+    ...(flags.has("port") && { port: flags.parsed("port", parsePort) }),
     ...(flags.has("protocol") && { protocol: flags.parsed("protocol", parseProtocol) }),
   };
   for (const destination of destinations) checkFamilies(destination, details);
@@ -120,7 +137,13 @@ function describeAsText(
       `--source ${formatIpAddress(packet.source)} changes nothing: rules look at the destination only`,
     );
   }
-  if (packet.protocol !== undefined && ports.length === 0) {
+  if (packet.interface !== undefined && !answer.asked.has("interfaces")) {
+    lines.push(`--via ${packet.interface} changes nothing: no rule looks at the interface`);
+  }
+  if (packet.port !== undefined && !answer.asked.has("ports")) {
+    lines.push(`--port ${packet.port} changes nothing: no rule looks at the port`);
+  }
+  if (packet.protocol !== undefined && ports.length === 0 && !answer.asked.has("protocols")) {
     const why = toPorts.length === 0
       ? "without --to-ports all protocols are treated alike"
       : isTranslated(explanation)
@@ -135,21 +158,33 @@ function describeAsText(
 function describeOutcome(explanation: Explanation | undefined): string {
   if (explanation === undefined) return describeTarget("RETURN");
   const { exceptions, target } = explanation;
-  if (exceptions.length === 0) return describeTarget(target);
+  if (exceptions.length === 0) return describeTarget(target, explanation.rule);
   const cases = exceptions.map(({ rule, open }) =>
-    `${describeConditions(rule.match, open)}: ${describeTarget(rule.target)}`
+    `${describeConditions(rule.match, open)}: ${describeTarget(rule.target, rule)}`
   );
   const others = describeOthers(exceptions.flatMap(({ open }) => open));
-  return [...cases, `${others}: ${describeTarget(target)}`].join("; ");
+  return [...cases, `${others}: ${describeTarget(target, explanation.rule)}`].join("; ");
 }
 
-function describeTarget(target: Target): string {
-  return target === "MASQUERADE" ? "masqueraded" : "not masqueraded";
+function describeTarget(target: Target, rule?: Rule): string {
+  const words = target === "MASQUERADE"
+    ? "masqueraded"
+    : target === "RETURN"
+    ? "not masqueraded"
+    : `leaves as ${formatSourceAddress(target.address)}`;
+  return rule?.name === undefined ? words : `${words}, rule ${rule.name}`;
+}
+
+function outcomeAsData(target: Target): Record<string, unknown> {
+  return {
+    masqueraded: target === "MASQUERADE",
+    ...(typeof target !== "string" && { leavesAs: formatSourceAddress(target.address) }),
+  };
 }
 
 function describeRule({ rule, ruleNumber }: { rule: Rule; ruleNumber: number }): string {
-  return `rule ${ruleNumber}: ${describeMatch(rule.match) || "all other destinations"}, ` +
-    describeOrigin(rule.origin);
+  const everything = rule.name === undefined ? "all other destinations" : "everything";
+  return `rule ${ruleNumber}: ${describeMatch(rule.match) || everything}, ${describeOrigin(rule.origin)}`;
 }
 
 function describeReason(explanation: Explanation | undefined, family: IpFamily, config: MasqConfig): string {
@@ -174,11 +209,15 @@ function describeAsData(
   ports: readonly PortRange[],
 ): unknown {
   const { family } = destination;
-  const ruleData = ({ match, origin }: Rule) => ({ ...matchAsData(match), origin });
+  const ruleData = ({ name, match, origin }: Rule) => ({
+    ...(name !== undefined && { name }),
+    ...matchAsData(match),
+    origin,
+  });
   return {
     address: formatIpAddress(destination),
     family,
-    masqueraded: explanation?.target === "MASQUERADE",
+    ...outcomeAsData(explanation?.target ?? "RETURN"),
     reason: explanation?.reason ?? "family-off",
     ...(explanation?.rule !== undefined &&
       { rule: { number: explanation.ruleNumber, ...ruleData(explanation.rule) } }),
@@ -186,8 +225,8 @@ function describeAsData(
     ...(ports.length > 0 && { toPorts: ports.map(({ first, last }) => ({ first, last })) }),
     ...(explanation !== undefined && explanation.exceptions.length > 0 && {
       exceptions: explanation.exceptions.map(({ rule, ruleNumber, open }) => ({
-        if: open.flatMap((name) => Object.keys(matchAsData({ [name]: rule.match[name] }))),
-        masqueraded: rule.target === "MASQUERADE",
+        if: open.map(dataKey),
+        ...outcomeAsData(rule.target),
         rule: { number: ruleNumber, ...ruleData(rule) },
       })),
     }),

@@ -6,7 +6,8 @@ import { buildNftTable } from "../../backends/nftables/nft_table.ts";
 import { formatScript } from "../../backends/nftables/nft_text.ts";
 import { formatPortRanges } from "../../config/port_range.ts";
 import { formatProblem } from "../../config/problem.ts";
-import { buildRuleset, type Ruleset } from "../../rules/ruleset.ts";
+import { formatSourceAddress } from "../../config/source_address.ts";
+import { buildRuleset, type Ruleset, verdictOf } from "../../rules/ruleset.ts";
 import { familiesOf } from "../backends.ts";
 import { commandSource } from "../command_source.ts";
 import { describeMatch, matchAsData } from "../describe_match.ts";
@@ -50,11 +51,15 @@ function formatAsIptables(rulesets: readonly Ruleset[], { chainName }: RuleOptio
 
 function formatAsTable(rulesets: readonly Ruleset[], { chainName }: RuleOptions): string {
   return rulesets.map(({ family, rules, masquerade }) => {
-    const rows = rules.map(({ match, target, origin }, index) => [
+    const rows = rules.map(({ name, match, target, origin }, index) => [
       String(index + 1),
-      describeMatch(match) || "all others",
-      target === "RETURN" ? "keep" : "masquerade",
-      describeOrigin(origin),
+      describeMatch(match) || (name === undefined ? "all others" : "everything"),
+      target === "RETURN"
+        ? "keep"
+        : target === "MASQUERADE"
+        ? "masquerade"
+        : formatSourceAddress(target.address),
+      `${name === undefined ? "" : `rule ${name}, `}${describeOrigin(origin)}`,
     ]);
     const ports = masquerade.toPorts.length === 0
       ? ""
@@ -80,9 +85,11 @@ function formatAsJson(
     chain: chainName,
     randomFully,
     toPorts: toPorts.map(({ first, last }) => ({ first, last })),
-    rules: rules.map(({ match, target, comment, origin }) => ({
+    rules: rules.map(({ name, match, target, comment, origin }) => ({
+      ...(name !== undefined && { name }),
       ...matchAsData(match),
-      target,
+      target: verdictOf(target),
+      ...(typeof target !== "string" && { address: formatSourceAddress(target.address) }),
       comment,
       origin,
     })),

@@ -4,15 +4,19 @@ import {
   type ChainRule,
   expandRuleset,
   formatChainRule,
-  PORT_PROTOCOLS,
   quoteWord,
   sameChainRule,
 } from "../../../lib/backends/iptables/chain_rule.ts";
+import { BackendError } from "../../../lib/backends/backend.ts";
 import { parseListing } from "../../../lib/backends/iptables/listing.ts";
 import { splitWords } from "../../../lib/backends/iptables/nat_table.ts";
 import { parseChainName } from "../../../lib/config/chain_name.ts";
 import { parseCidr } from "../../../lib/config/cidr.ts";
+import type { IpFamily } from "../../../lib/config/ip_address.ts";
+import { parseInterfacePattern } from "../../../lib/config/interface_name.ts";
 import { parsePortRanges, type PortRange, portRangeSize } from "../../../lib/config/port_range.ts";
+import { PORT_PROTOCOLS } from "../../../lib/config/rule_entry.ts";
+import { parseSourceAddress } from "../../../lib/config/source_address.ts";
 import { buildRuleset } from "../../../lib/rules/ruleset.ts";
 import { configOf } from "../../fakes/config.ts";
 
@@ -76,6 +80,59 @@ Deno.test("expandRuleset() writes a source as iptables prints it", () => {
   );
 });
 
+Deno.test("expandRuleset() multiplies the lists of a rule", () => {
+  const expand = (rule: Record<string, unknown>, family: IpFamily, toPorts = "") => {
+    const config = configOf({ rules: [{ name: "x", ...rule }] });
+    const ruleset = buildRuleset(family, config, { randomFully: true, toPorts: parsePortRanges(toPorts) });
+    const comment = '-m comment --comment "ip-masq-agent: rule x" ';
+    return expandRuleset(ruleset).map(formatChainRule).filter((line) => line.includes(comment))
+      .map((line) => line.replace(comment, ""));
+  };
+  const lists = { to: ["203.0.113.0/24"], via: ["eth0", "eth+"], protocols: ["tcp"], ports: [80, "81-90"] };
+  assertEquals(expand({ from: ["10.0.0.0/8"], ...lists, action: "keep" }, "IPv4"), [
+    "-s 10.0.0.0/8 -d 203.0.113.0/24 -o eth0 -p tcp -m tcp --dport 80 -j RETURN",
+    "-s 10.0.0.0/8 -d 203.0.113.0/24 -o eth0 -p tcp -m tcp --dport 81:90 -j RETURN",
+    "-s 10.0.0.0/8 -d 203.0.113.0/24 -o eth+ -p tcp -m tcp --dport 80 -j RETURN",
+    "-s 10.0.0.0/8 -d 203.0.113.0/24 -o eth+ -p tcp -m tcp --dport 81:90 -j RETURN",
+  ]);
+  const ping = {
+    from: "node",
+    protocols: ["icmp"],
+    action: "snat",
+    address: ["198.51.100.7", "2001:db8::7"],
+  };
+  const snat = "-m addrtype --src-type LOCAL -j SNAT --to-source";
+  assertEquals(expand(ping, "IPv4", "5-6"), [`-p icmp ${snat} 198.51.100.7 --random-fully`]);
+  assertEquals(expand(ping, "IPv6", "5-6"), [`-p ipv6-icmp ${snat} 2001:db8::7 --random-fully`]);
+  const range = {
+    protocols: ["udp"],
+    action: "snat",
+    address: ["1.2.3.4-1.2.3.5", "2001:db8::1-2001:db8::2"],
+  };
+  const end = "--random-fully --persistent";
+  assertEquals(expand(range, "IPv4", "5,7-8"), [
+    `-p udp -m statistic --mode random --probability 0.333333333333333 -j SNAT --to-source 1.2.3.4-1.2.3.5:5 ${end}`,
+    `-p udp -j SNAT --to-source 1.2.3.4-1.2.3.5:7-8 ${end}`,
+  ]);
+  assertEquals(expand(range, "IPv6", "5"), [
+    `-p udp -j SNAT --to-source [2001:db8::1-2001:db8::2]:5 ${end}`,
+  ]);
+  assertEquals(expand({ action: "masquerade" }, "IPv4", "5").length, 4);
+});
+
+Deno.test("expandRuleset() refuses rules that become more than 4096 lines", () => {
+  const list = (length: number, start: string) => Array.from({ length }, (_, at) => `${start}.${at}/32`);
+  const expand = (length: number, action: Record<string, unknown>, toPorts = "") => {
+    const config = configOf({ rules: [{ from: list(64, "10.0.0"), to: list(length, "11.0.0"), ...action }] });
+    return expandRuleset(
+      buildRuleset("IPv4", config, { randomFully: true, toPorts: parsePortRanges(toPorts) }),
+    );
+  };
+  assertEquals(expand(64, { action: "keep" }).length, 4096 + 5);
+  assertThrows(() => expand(65, { action: "keep" }), BackendError, "4160 rules, more than 4096");
+  assertThrows(() => expand(64, { action: "masquerade" }, "5"), BackendError, "--backend=nftables");
+});
+
 Deno.test("expandRuleset() gives every port range its share of the packets", () => {
   const ranges = fc.uniqueArray(fc.integer({ min: 1, max: 65535 }), { minLength: 2, maxLength: 10 }).map(
     (ports) => {
@@ -116,7 +173,10 @@ Deno.test("quoteWord() refuses what would become a second line", () => {
 const chainRule: fc.Arbitrary<ChainRule> = fc.record({
   source: fc.constantFrom("10.0.0.0/8", "fd00::/8").map(parseCidr),
   destination: fc.constantFrom("10.0.0.0/8", "203.0.113.7/32", "fd00::/8").map(parseCidr),
-  protocol: fc.constantFrom(...PORT_PROTOCOLS),
+  interface: fc.constantFrom("eth0", "eth+").map(parseInterfacePattern),
+  protocol: fc.constantFrom(...PORT_PROTOCOLS, "icmp", "ipv6-icmp"),
+  port: fc.constantFrom("80", "80-90").map((text) => parsePortRanges(text)[0]!),
+  isFromNode: fc.constant(true),
   comment: fc.constantFrom("x", 'ip-masq-agent: it\'s a "quoted" one', "\\", "-j"),
   probability: fc.double({ min: 0.0001, max: 0.9999, noNaN: true }),
   target: fc.oneof(
@@ -127,8 +187,23 @@ const chainRule: fc.Arbitrary<ChainRule> = fc.record({
       randomFully: fc.boolean(),
       toPorts: fc.constantFrom("1-65535", "5-5").map((text) => parsePortRanges(text)[0]!),
     }),
+    fc.record({
+      kind: fc.constant("SNAT" as const),
+      randomFully: fc.boolean(),
+      address: fc.constantFrom(
+        "198.51.100.7",
+        "198.51.100.7-198.51.100.9",
+        "2001:db8::1",
+        "2001:db8::1-2001:db8::9",
+      )
+        .map(parseSourceAddress),
+      toPorts: fc.constantFrom("1-65535", "5-5").map((text) => parsePortRanges(text)[0]!),
+    }, { requiredKeys: ["kind", "randomFully", "address"] }),
   ),
-}, { requiredKeys: ["target"] });
+}, { requiredKeys: ["target"] }).map(({ port, ...rule }) => {
+  const hasPorts = port !== undefined && PORT_PROTOCOLS.some((it) => it === rule.protocol);
+  return hasPorts ? { ...rule, port } : rule;
+});
 
 Deno.test("parseListing() reads back what formatChainRule() writes, and sameChainRule() tells rules apart", () => {
   fc.assert(fc.property(chainRule, chainRule, (a, b) => {

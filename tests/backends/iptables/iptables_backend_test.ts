@@ -322,7 +322,8 @@ Deno.test("IptablesBackend adds up the counters of its chain", async () => {
       "-A MASQ -c 9 90 -j ACCEPT\n-A OTHER -c 9 90 -j RETURN\n",
   }));
   const backend = new IptablesBackend("IPv4", CHAIN, runner, "iptables-nft");
-  assertEquals(await backend.counters(), {
+  assertEquals((await backend.counters()).verdicts, {
+    SNAT: { packets: 0, bytes: 0 },
     RETURN: { packets: 3, bytes: 30 },
     MASQUERADE: { packets: 3, bytes: 30 },
   });

@@ -64,6 +64,51 @@ Deno.test("buildNftTable() asks for sources behind the destinations", () => {
   assert(formatDefinition(table).includes("\tset nonMasqueradeSrcCIDRs {\n\t\ttypeof ip6 saddr\n"));
 });
 
+Deno.test("buildNftTable() writes a rule for each entry of rules, with sets", () => {
+  const rules = [
+    {
+      name: "a",
+      from: ["10.0.0.0/8"],
+      to: ["203.0.113.0/24"],
+      via: ["eth1", "wlan+", "eth0"],
+      protocols: ["tcp", "udp"],
+      ports: [443, "80-90", "91-95"],
+      action: "keep",
+    },
+    { from: "node", protocols: ["tcp"], ports: [443], action: "masquerade" },
+    {
+      protocols: ["icmp"],
+      action: "snat",
+      address: ["198.51.100.8-198.51.100.9", "2001:db8::1-2001:db8::3"],
+    },
+  ];
+  const own = (table: NftTable) =>
+    rulesOf(table).filter((rule) => rule.includes("ip-masq-agent: rule ")).map((rule) =>
+      rule.replace(/^postrouting /, "").replace(/ comment .*/, "")
+    );
+  const table = tableOf({ rules });
+  const start = "ip saddr @rule-a-from ip daddr @rule-a-to oifname";
+  const end = "meta l4proto { tcp, udp } th dport { 80-95, 443 } counter name rule-a return";
+  assertEquals(own(table), [
+    `${start} { "eth0", "eth1" } ${end}`,
+    `${start} "wlan*" ${end}`,
+    "fib saddr type local tcp dport 443 counter name rule-1 goto translate",
+    "meta l4proto icmp counter name rule-2 snat to 198.51.100.8-198.51.100.9 fully-random,persistent",
+  ]);
+  assertEquals(table.sets.map(({ name, field }) => [name, field]).slice(0, 2), [
+    ["rule-a-from", "saddr"],
+    ["rule-a-to", "daddr"],
+  ]);
+  assertEquals(table.counters.slice(0, 3), ["rule-a", "rule-1", "rule-2"]);
+  const tcp = [{ protocols: ["tcp", "icmp"], action: "snat", address: "2001:db8::1-2001:db8::3" }];
+  assertEquals(own(tableOf({ rules: tcp }, "IPv6", { toPorts: "5,7-8" })), [
+    "meta l4proto tcp numgen random mod 3 < 1 counter name rule-0 snat to [2001:db8::1]-[2001:db8::3]:5 fully-random,persistent",
+    "meta l4proto tcp counter name rule-0 snat to [2001:db8::1]-[2001:db8::3]:7-8 fully-random,persistent",
+    "meta l4proto ipv6-icmp counter name rule-0 snat to 2001:db8::1-2001:db8::3 fully-random,persistent",
+  ]);
+  assertEquals(own(tableOf({ rules: rules.slice(0, 1) }, "IPv6")), []);
+});
+
 Deno.test("buildNftTable() writes no set and no rule for what the config leaves out", () => {
   const off = { nonMasqueradeCIDRs: [], masqLinkLocalIPv6: true, masqOutBoundIPv6: false };
   const table = tableOf(off, "IPv6");

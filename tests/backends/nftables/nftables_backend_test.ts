@@ -87,13 +87,14 @@ Deno.test("NftablesBackend sums the counters of the lists by verdict, reading no
     if (counter) [counter.packets, counter.bytes] = [counter.name.length, 100];
   }
   const { backend, commands, kernel } = scripted(items);
-  assertEquals(await backend.counters(), {
+  assertEquals((await backend.counters()).verdicts, {
+    SNAT: { packets: 0, bytes: 0 },
     MASQUERADE: { packets: "outbound".length, bytes: 100 },
     RETURN: { packets: "linkLocal".length + "nonMasqueradeCIDRs".length, bytes: 200 },
   });
   kernel.items = undefined;
   const none = { packets: 0, bytes: 0 };
-  assertEquals(await backend.counters(), { MASQUERADE: none, RETURN: none });
+  assertEquals((await backend.counters()).verdicts, { MASQUERADE: none, RETURN: none, SNAT: none });
   assertEquals(commands.map(argv), new Array(2).fill("nft -t -j list table ip ip-masq-agent"));
 });
 
