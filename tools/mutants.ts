@@ -227,14 +227,19 @@ async function distances(test: string): Promise<Map<string, number>> {
   );
 }
 
-/** Runs tests, one after the other until one fails, in a network of their own and without permissions they can do without. */
+/** Runs tests, one after the other until one fails, in namespaces of their own. */
 async function runTests(tree: string, tests: readonly string[], timeLimitMs?: number): Promise<Result> {
   const isPure = !tests.some((test) => test.startsWith("tests/system/"));
   const scratch = join(tree, SCRATCH);
   const permissions = ["--allow-read", "--allow-write", "--allow-env", "--allow-run", "--allow-net"];
   return await run([
     "unshare",
-    ...(Deno.uid() === 0 ? ["--net"] : ["--user", "--map-current-user", "--keep-caps", "--net"]),
+    ...(Deno.uid() === 0 ? [] : ["--user", "--map-current-user", "--keep-caps"]),
+    "--net",
+    // What a fault keeps from ending ends with the test, however that ends.
+    "--pid",
+    "--fork",
+    "--kill-child",
     // Servers of tests listen on the loopback, which a new network has, but down.
     ...["bash", "-euo", "pipefail", "-c", 'ip link set lo up; exec "$@"', "-"],
     Deno.execPath(),
