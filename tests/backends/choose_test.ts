@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { BackendError } from "../../lib/backends/backend.ts";
 import { chooseBackend } from "../../lib/backends/choose.ts";
 import { parseChainName } from "../../lib/config/chain_name.ts";
@@ -157,9 +157,29 @@ Deno.test("chooseBackend() gives the tools' own words as the reason", async () =
   );
 });
 
+Deno.test("chooseBackend() gives the first complaint as the reason, but no warning, and the line that it is about", async (t) => {
+  const cases: [stderr: string, said: string][] = [
+    ["\n# Warning: x\n  first one \nsecond one\n", "first one"],
+    ["# Warning: x\n", "it said nothing"],
+    ["", "it said nothing"],
+    ["iptables-restore: line 3 failed", "iptables-restore: line 3 failed: -A IP-MASQ-PROBE -m comment"],
+    ["Error occurred at line: 2", "Error occurred at line: 2"],
+    ["iptables-restore: line 30 failed", "iptables-restore: line 30 failed"],
+  ];
+  for (const [stderr, said] of cases) {
+    await t.step(said, async () => {
+      const { reason } = await chooseOn({ legacy: { code: 3, stderr }, check: {} });
+      assertStringIncludes(
+        `${reason};`,
+        `iptables-legacy cannot work: ${said}${said.endsWith("comment") ? "" : ";"}`,
+      );
+    });
+  }
+});
+
 Deno.test("chooseBackend() says what was tried where nothing works", async () => {
   await assertRejects(
-    () => chooseOn({ check: { code: 1, stderr: "Error: Could not process rule: Not supported\nmore\n" } }),
+    () => chooseOn({ check: { code: 1, stderr: "\nError: Could not process rule: Not supported\nmore\n" } }),
     BackendError,
     "No backend works here: iptables is not installed; nftables cannot work: Error: Could not process rule: Not supported: install",
   );

@@ -28,7 +28,7 @@ export function restoreFailure(
   { code, stderr }: CommandResult,
   input?: string,
 ): BackendError {
-  const said = stderr.trim().split("\n").map((line) => line.trim()).filter((line) =>
+  const said = stderr.split("\n").map((line) => line.trim()).filter((line) =>
     line !== "" && !line.startsWith("Try `")
   ).join("; ");
   const number = Number(/line:? (\d+)/i.exec(stderr)?.[1]);

@@ -81,6 +81,18 @@ const CASES: readonly Case[] = [
     transaction: [...WHOLE, ...RULES],
   },
   {
+    name: "a rule is missing",
+    actual: [JUMP, "-N MASQ", RULES[0]!, RULES[2]!],
+    drift: ["chain MASQ has 1 rule missing"],
+    transaction: [...WHOLE, ...RULES],
+  },
+  {
+    name: "two rules are too many",
+    actual: [JUMP, "-N MASQ", RULES[0]!, ...RULES, RULES[2]!],
+    drift: ["chain MASQ has 2 rules too many"],
+    transaction: [...WHOLE, ...RULES],
+  },
+  {
     name: "the rules are in another order",
     actual: [JUMP, "-N MASQ", RULES[1]!, RULES[0]!, RULES[2]!],
     drift: ["the rules of chain MASQ are in another order"],
@@ -186,6 +198,10 @@ Deno.test("compare() finds no drift where all is as it should be", async (t) => 
       assertEquals(drift, []);
     });
   }
+});
+
+Deno.test("compare() takes an empty chain for what it should be where there is no rule", () => {
+  assertEquals(compare(listing([JUMP, "-N MASQ"]), [], CHAIN).drift, []);
 });
 
 Deno.test("compare() counts what is to be added and removed where that is all", () => {

@@ -319,12 +319,13 @@ Deno.test("IptablesBackend says which tool failed, how, where, and what to do", 
 Deno.test("IptablesBackend adds up the counters of its chain", async () => {
   const runner = new FakeCommandRunner(() => ({
     stdout: "-N MASQ\n-A MASQ -c 1 10 -j RETURN\n-A MASQ -c 2 20 -j RETURN\n-A MASQ -c 3 30 -j MASQUERADE\n" +
+      "-A MASQ -m comment --comment -c -c 4 40 -j RETURN\n" +
       "-A MASQ -c 9 90 -j ACCEPT\n-A OTHER -c 9 90 -j RETURN\n",
   }));
   const backend = new IptablesBackend("IPv4", CHAIN, runner, "iptables-nft");
   assertEquals((await backend.counters()).verdicts, {
     SNAT: { packets: 0, bytes: 0 },
-    RETURN: { packets: 3, bytes: 30 },
+    RETURN: { packets: 7, bytes: 70 },
     MASQUERADE: { packets: 3, bytes: 30 },
   });
   assertEquals(runner.commands[0]!.input, "*nat\n-S MASQ -v\nCOMMIT\n");

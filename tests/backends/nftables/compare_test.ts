@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { compareTable } from "../../../lib/backends/nftables/compare.ts";
 import { describeActual, parseNftListing } from "../../../lib/backends/nftables/nft_listing.ts";
 import { buildNftTable, type NftTable } from "../../../lib/backends/nftables/nft_table.ts";
@@ -176,6 +176,55 @@ Deno.test("compareTable() notices whatever differs, and mends it without losing 
     const { drift, change } = compareTable(undefined, TABLE);
     assertEquals([change.kind, drift.map((it) => it.detail)], ["replace", ["no table ip-masq-agent"]]);
   });
+});
+
+Deno.test("compareTable() has counters removed that are not those of the lists, and no others: they would count anew", async (t) => {
+  const counter = (name: string): ListingItem => ({ counter: { name, packets: 1, bytes: 1 } });
+  const without = (items: ListingItem[], name: string) => items.filter((it) => it.counter?.name !== name);
+  const sets = ["linkLocal", "nonMasqueradeCIDRs"];
+  const cases: [
+    name: string,
+    change: (items: ListingItem[]) => ListingItem[] | void,
+    removed: string[],
+    differs: boolean,
+  ][] = [
+    ["none", () => {}, [], false],
+    ["one too many", (items) => void items.push(counter("mine")), ["mine"], true],
+    ["one is missing", (items) => without(items, "outbound"), [], true],
+    [
+      "another one instead",
+      (items) => [...without(items, "outbound"), counter("mine"), counter("yours")],
+      ["mine", "yours"],
+      true,
+    ],
+    ["as many, of another name", (items) => [...without(items, "outbound"), counter("mine")], ["mine"], true],
+  ];
+  for (const [name, change, removed, differs] of cases) {
+    await t.step(name, () => {
+      const { drift, change: mending } = compareAfter(change);
+      assert(mending.kind === "update");
+      assertEquals(mending.removeCounters, removed);
+      assertEquals([...mending.removeSets].sort(), sets);
+      assertEquals(drift.map((it) => it.detail), differs ? ["the counters are not those of the lists"] : []);
+    });
+  }
+});
+
+Deno.test("compareTable() counts what is to be added to sets and removed from them", () => {
+  const { drift } = compareAfter((items) => {
+    set(items, "linkLocal").elem = ["9.9.9.9", "9.9.9.11"];
+    set(items, "nonMasqueradeCIDRs").elem.push("9.9.9.9");
+  });
+  assertEquals(drift.map(({ counts }) => counts), [{ missing: 1, surplus: 2 }, { missing: 0, surplus: 1 }]);
+  assertEquals(
+    compareAfter((items) => void set(items, "linkLocal").elem.push("9.9.9.9")).spelling,
+    undefined,
+  );
+});
+
+Deno.test("compareTable() tells what differs in both chains in one", () => {
+  const { drift } = compareAfter((items) => items.filter((it) => it.rule === undefined));
+  assertEquals(drift.map(({ detail }) => detail), ["chain postrouting is empty, chain translate is empty"]);
 });
 
 Deno.test("compareTable() tells rules that are spelled otherwise from rules that are others", () => {
