@@ -102,7 +102,7 @@ Deno.test("--backend=auto says what to do where nothing works, exits 1, and leav
   assertEquals(code, 1);
   assertMatch(
     stderr,
-    /^IPv4: No backend works here: iptables-nft cannot work: no nf_tables; iptables-legacy cannot work: no ip_tables; nftables cannot work: Error: not here: install /,
+    /^IPv4: No backend works here: iptables-nft cannot work: no nf_tables; iptables-legacy cannot work: no ip_tables; nftables cannot work: Error: not here: install /m,
   );
   assertEquals(await everything(sandbox), before);
 });

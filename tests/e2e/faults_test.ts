@@ -87,7 +87,7 @@ Deno.test("a command that may not be executed is reported", async () => {
   await sandbox.sh("ln -sfn /run/fault /etc/alternatives/iptables-restore");
   const { code, stderr } = await sandbox.agent("--once", "--backend=iptables", "--skip_headers");
   assertEquals(code, 1);
-  assertMatch(stderr, /^IPv4: .*[Pp]ermission denied/);
+  assertMatch(stderr, /^IPv4: .*[Pp]ermission denied/m);
 });
 
 Deno.test("a failure of one family leaves the other alone: a kernel without IPv6 NAT", async () => {
@@ -108,7 +108,7 @@ Deno.test("a failure of one family leaves the other alone: a kernel without IPv6
 });
 
 const READ_ONLY_RUN: Record<Variant, [code: number, says: RegExp]> = {
-  nft: [0, /^IPv4: installed/],
+  nft: [0, /^IPv4: installed/m],
   legacy: [1, /can't open lock file .*: make \/run writable, or mount the host's \/run\/xtables.lock/],
 };
 for (const variant of VARIANTS) {
