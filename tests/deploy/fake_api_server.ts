@@ -1,5 +1,5 @@
 /**
- * As much of a Kubernetes API server as kubectl needs to apply, create and get the kinds that the manifests have: it
+ * As much of a Kubernetes API server as kubectl needs to apply, create, delete and get the kinds that the manifests have: it
  * tells what it serves, stores what it is sent, and refuses what the real one refuses for its place. It checks no
  * fields (tests/deploy/schemas.ts does), sets no defaults and runs nothing.
  *
@@ -106,6 +106,10 @@ export class FakeApiServer {
       request.headers.get("content-type") === "application/apply-patch+yaml";
     if (stored === undefined && !applied) throw new Refusal(404, "NotFound", `${plural} "${name}" not found`);
     if (method === "GET") return stored;
+    if (method === "DELETE") {
+      this.objects.delete(path);
+      return { apiVersion: "v1", kind: "Status", status: "Success" };
+    }
     if (method !== "PATCH") throw new Refusal(405, "MethodNotAllowed", `${method} is not served here`);
     // What kubectl sends is JSON for all kinds of patches, which is YAML too.
     const object = mergePatch(stored ?? {}, parse(await request.text()) as Fields) as unknown as Manifest;
@@ -172,7 +176,7 @@ function discover(path: string): unknown {
         singularName: kind.toLowerCase(),
         namespaced: true,
         kind,
-        verbs: ["create", "get", "list", "patch"],
+        verbs: ["create", "delete", "get", "list", "patch"],
       }],
     };
     // kubectl leaves the check of fields to a server whose PATCH has this parameter, and wants schemas from others.

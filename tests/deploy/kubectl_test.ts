@@ -9,7 +9,9 @@ import denoJson from "../../deno.json" with { type: "json" };
 import { loadConfig } from "../../lib/config/load_config.ts";
 import { byKind, Cluster } from "./cluster.ts";
 import { hasKubectl } from "./kubectl.ts";
+import { runOn } from "../fakes/system.ts";
 import { kustomize, type Manifest, parseManifests } from "./kustomize.ts";
+import { findSchemaErrors } from "./schemas.ts";
 
 const ROOT = fromFileUrl(new URL("../..", import.meta.url));
 const INSTALL = await Deno.readTextFile(`${ROOT}docs/install.md`);
@@ -18,6 +20,9 @@ const DOCS = [
   ...[...Deno.readDirSync(`${ROOT}docs`)].filter(({ name }) => name.endsWith(".md")).map(({ name }) => name)
     .sort().map((name) => Deno.readTextFileSync(`${ROOT}docs/${name}`)),
 ];
+
+const MIGRATE = await Deno.readTextFile(`${ROOT}docs/migrate.md`);
+const INSTALL_FILE = await Deno.readTextFile(`${ROOT}deploy/kubernetes/ip-masq-agent.yaml`);
 
 const BASE = "kubectl apply -k deploy/kubernetes";
 /** Those of the table in docs/install.md, which names no command for each. */
@@ -121,12 +126,72 @@ async function checkGet(command: string): Promise<void> {
   assertEquals(writes, []);
 }
 
+/** The arguments of the container that there is, as `migrate` takes them. */
+async function checkGetArgs(command: string): Promise<void> {
+  await using cluster = new Cluster();
+  await cluster.run(BASE);
+  const { stdout, writes } = await cluster.run(command);
+  assertEquals(writes, []);
+  const { code, out } = await runOn({}, "migrate", "-o", "json", `--args=${withoutOwnFlags(stdout)}`);
+  assertEquals([code, JSON.parse(out).flags], [0, ["--masq-chain=IP-MASQ-AGENT"]]);
+}
+
+/** The DaemonSet here has a flag that no other agent has. */
+const withoutOwnFlags = (args: string) =>
+  JSON.stringify(JSON.parse(args).filter((arg: string) => !arg.startsWith("--metrics")));
+
+/** What kubectl prints, as `migrate` reads it: its line stands behind a pipe. */
+async function checkMigrate(command: string): Promise<void> {
+  const [kubectl, migrate] = command.split(" | ");
+  await using cluster = new Cluster();
+  await cluster.run(
+    "kubectl create configmap ip-masq-agent --namespace=kube-system --from-literal=config='masqLinkLocal: true'",
+  );
+  const { stdout, writes } = await cluster.run(kubectl!);
+  assertEquals(writes, []);
+  const args = migrate!.replace(/^ip-masq-agent /, "").replaceAll("'", "").split(" ");
+  const { code, out, error } = await runOn({ files: { "-": stdout } }, ...args, "-o=json");
+  assertEquals([code, error], [0, ""]);
+  const { flags, config } = JSON.parse(out);
+  assertEquals([flags, config], [["--masq-chain=IP-MASQ"], "masqLinkLocal: true\n"]);
+}
+
+/** Changes the one DaemonSet, and nothing else of it than the command says. */
+async function checkPatch(command: string): Promise<void> {
+  await using cluster = new Cluster();
+  await cluster.run(BASE);
+  const [before] = cluster.manifests as [
+    Manifest & { spec: { template: { spec: Record<string, unknown> } } },
+  ];
+  const { writes } = await cluster.run(command);
+  assertEquals(writes, [`PATCH ${DAEMON_SETS}/ip-masq-agent`]);
+  const [after] = cluster.manifests as [typeof before];
+  const { affinity, ...spec } = after.spec.template.spec;
+  assertEquals(spec, before.spec.template.spec);
+  assertEquals(await findSchemaErrors([after]), "");
+  assertMatch(JSON.stringify(affinity), /"operator":"NotIn"/);
+}
+
+async function checkDelete(command: string): Promise<void> {
+  await using cluster = new Cluster();
+  const name = command.split(" ").at(-1)!;
+  await cluster.run(
+    `kubectl apply -f - <<'EOF'\n${INSTALL_FILE.replace("name: ip-masq-agent\n", `name: ${name}\n`)}\nEOF`,
+  );
+  const { writes } = await cluster.run(command);
+  assertEquals([writes, cluster.manifests], [[`DELETE ${DAEMON_SETS}/${name}`], []]);
+}
+
 /** What is checked of a command; one that is not here fails the test, until somebody says what it has to do. */
 const CHECKS: readonly (readonly [RegExp, (command: string) => Promise<void>])[] = [
   [/^kubectl apply /, checkApply],
   [/^kubectl create -f /, checkCreateFile],
   [/^kubectl create configmap /, checkCreateConfigMap],
   [/^kubectl --namespace=\S+ get configmap$/, checkGet],
+  [/^kubectl --namespace=\S+ get daemonset \S+ --output=jsonpath=/, checkGetArgs],
+  [/^kubectl --namespace=\S+ get configmap \S+ --output=yaml \| ip-masq-agent migrate /, checkMigrate],
+  [/^kubectl --namespace=\S+ patch daemonset /, checkPatch],
+  [/^kubectl --namespace=\S+ delete daemonset \S+$/, checkDelete],
 ];
 
 Deno.test("kubectl does what the docs say, command by command", async (t) => {
@@ -203,6 +268,42 @@ Deno.test("kubectl changes one installation into another", async (t) => {
       await Deno.remove(folder, { recursive: true });
     }
   });
+  await t.step(
+    "the kustomization of docs/migrate.md beside the base: another DaemonSet, on one pool",
+    async () => {
+      await using cluster = new Cluster();
+      const [, kustomization] = /^```yaml\n(apiVersion: kustomize.*?)^```$/ms.exec(MIGRATE)!;
+      const folder = await Deno.makeTempDir();
+      try {
+        await Deno.writeTextFile(`${folder}/kustomization.yaml`, kustomization!);
+        await Deno.symlink(ROOT, `${folder}/ip-masq-agent`);
+        await cluster.run(BASE);
+        const { writes } = await cluster.run(`kubectl apply -k ${folder}`);
+        assertEquals(writes, [`POST ${DAEMON_SETS}`]);
+        const [old, next] = cluster.manifests.toSorted((a, b) => a.metadata.name < b.metadata.name ? -1 : 1);
+        assertEquals(next!.metadata.name, "ip-masq-agent-next");
+        assertEquals(await findSchemaErrors([next!]), "");
+        const labels = ({ spec }: Manifest) => {
+          const { selector, template } = spec as {
+            selector: { matchLabels: Record<string, string> };
+            template: { metadata: { labels: Record<string, string> }; spec: { nodeSelector: unknown } };
+          };
+          const { nodeSelector } = template.spec;
+          return [selector.matchLabels["k8s-app"], template.metadata.labels["k8s-app"], nodeSelector];
+        };
+        const linux = { "kubernetes.io/os": "linux" };
+        assertEquals(labels(old!), ["ip-masq-agent", "ip-masq-agent", linux]);
+        assertEquals(labels(next!), [
+          "ip-masq-agent-next",
+          "ip-masq-agent-next",
+          { ...linux, "example.com/pool": "first" },
+        ]);
+        assertMatch(JSON.stringify(next), /"args":\["--masq-chain=IP-MASQ",/);
+      } finally {
+        await Deno.remove(folder, { recursive: true });
+      }
+    },
+  );
   await t.step("a server-side apply, as GitOps does it", async () => {
     await using cluster = new Cluster();
     await cluster.run(`${BASE} --server-side`);
