@@ -73,6 +73,12 @@ Deno.test("chooseBackend() finds what suits the host, with few processes", async
       "iptables-legacy",
       [NFT, "iptables-legacy-save"],
     ],
+    [
+      "tables of legacy, of which nobody is there to say more",
+      { nft: { code: 1, stderr: LEGACY_TABLES + UNCOMMITTED }, nftRules: "" },
+      "iptables-nft",
+      [NFT, NFT],
+    ],
     ["rules of others in nft", { nft: { ...works, stdout: "-A POSTROUTING -j CNI\n" } }, "iptables-nft", [
       NFT,
     ]],

@@ -154,7 +154,7 @@ export function canonicalExpr(expr: unknown): string {
     if (Array.isArray(value)) return value.length === 1 ? value[0] : value;
     if (typeof value !== "object" || value === null) return value;
     if (Array.isArray(value.set)) return { set: value.set.map(canonicalExpr).sort() };
-    return Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1));
+    return Object.fromEntries(Object.keys(value).sort().map((key) => [key, value[key]]));
   });
 }
 

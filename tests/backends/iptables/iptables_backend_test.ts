@@ -1,4 +1,5 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { BackendError } from "../../../lib/backends/backend.ts";
 import { IptablesBackend } from "../../../lib/backends/iptables/iptables_backend.ts";
 import type { IptablesProgram } from "../../../lib/backends/iptables/restore_command.ts";
 import { parseChainName } from "../../../lib/config/chain_name.ts";
@@ -316,16 +317,35 @@ Deno.test("IptablesBackend says which tool failed, how, where, and what to do", 
   }
 });
 
+Deno.test("IptablesBackend says only as much as fits into a line of the log, and gives advice only where it helps", async (t) => {
+  const cases: [name: string, read: Reply, message: RegExp][] = [
+    ["much", { code: 1, stderr: "x".repeat(1_000) }, /: x{500}…$/],
+    [
+      "another failure with that code",
+      { code: 4, stderr: "Memory allocation problem" },
+      /: Memory allocation problem$/,
+    ],
+    ["a lock that does not matter", { code: 2, stderr: "unknown option lock" }, /: unknown option lock$/],
+  ];
+  for (const [name, read, message] of cases) {
+    await t.step(name, async () => {
+      const error = await assertRejects(() => scripted({ read }).backend.plan(RULESET), BackendError);
+      assertMatch(error.message, message);
+      assertEquals(error.lacksFamily, false);
+    });
+  }
+});
+
 Deno.test("IptablesBackend adds up the counters of its chain", async () => {
   const runner = new FakeCommandRunner(() => ({
     stdout: "-N MASQ\n-A MASQ -c 1 10 -j RETURN\n-A MASQ -c 2 20 -j RETURN\n-A MASQ -c 3 30 -j MASQUERADE\n" +
-      "-A MASQ -m comment --comment -c -c 4 40 -j RETURN\n" +
+      "-A MASQ -m comment --comment -c -c 4 40 -j RETURN\n-A MASQ -m comment --comment -j -c 5 50 -j RETURN\n" +
       "-A MASQ -c 9 90 -j ACCEPT\n-A OTHER -c 9 90 -j RETURN\n",
   }));
   const backend = new IptablesBackend("IPv4", CHAIN, runner, "iptables-nft");
   assertEquals((await backend.counters()).verdicts, {
     SNAT: { packets: 0, bytes: 0 },
-    RETURN: { packets: 7, bytes: 70 },
+    RETURN: { packets: 12, bytes: 120 },
     MASQUERADE: { packets: 3, bytes: 30 },
   });
   assertEquals(runner.commands[0]!.input, "*nat\n-S MASQ -v\nCOMMIT\n");

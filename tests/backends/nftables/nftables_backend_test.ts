@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { NftablesBackend } from "../../../lib/backends/nftables/nftables_backend.ts";
 import { type Command, CommandError, CommandNotFoundError } from "../../../lib/ports.ts";
 import { FakeCommandRunner, type Reply } from "../../fakes/command_runner.ts";
@@ -173,6 +173,12 @@ Deno.test("NftablesBackend says what failed, where, and what to do", async (t) =
       );
     });
   }
+});
+
+Deno.test("NftablesBackend says only as much as fits into a line of the log", async () => {
+  const runner = new FakeCommandRunner(() => ({ code: 1, stderr: "x".repeat(300) }));
+  const error = await assertRejects(() => new NftablesBackend("IPv4", runner).plan(RULESET), CommandError);
+  assertMatch(error.message, /: x{200}$/);
 });
 
 Deno.test("a backend whose command is not installed is told from one that fails", async () => {
