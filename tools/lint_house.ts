@@ -80,6 +80,18 @@ const plugin: Deno.lint.Plugin = {
         };
       },
     },
+    "no-heavy-timer": {
+      create(context) {
+        if (roomOf(context.filename) !== "system" && !context.filename.endsWith("/main.ts")) return {};
+        return {
+          Identifier(node) {
+            if (["setTimeout", "setInterval"].includes(node.name)) {
+              context.report({ node, message: "Deno loads 3 MB for it: use lib/system/timer.ts" });
+            }
+          },
+        };
+      },
+    },
     "layers": {
       create(context) {
         const room = roomOf(context.filename);

@@ -1,6 +1,7 @@
 /** Time, so that tests can have their own. */
 
 import type { Clock } from "../ports.ts";
+import { startTimer } from "./timer.ts";
 
 /** A timer that is to run for longer than this ends at once instead, and the agent would sync without a pause. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -11,7 +12,6 @@ export const systemClock: Clock = {
   epoch: () => Date.now(),
 
   after(milliseconds, callback) {
-    const timer = setTimeout(callback, Math.min(milliseconds, LONGEST_TIMER_MS));
-    return () => clearTimeout(timer);
+    return startTimer(Math.min(milliseconds, LONGEST_TIMER_MS), callback);
   },
 };

@@ -10,6 +10,7 @@ import {
   type CommandRunner,
   CommandTimeoutError,
 } from "../ports.ts";
+import { startTimer } from "./timer.ts";
 
 /** Where commands are looked for, in this order: the administrator's folders of PATH, but never PATH itself. */
 const SEARCH_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
@@ -61,9 +62,9 @@ export class ChildProcessRunner implements CommandRunner {
       killed ??= why;
       kill(child);
     };
-    const timer = setTimeout(
-      () => end(new CommandTimeoutError(command.name, this.#timeLimitMs)),
+    const stopTimer = startTimer(
       this.#timeLimitMs,
+      () => end(new CommandTimeoutError(command.name, this.#timeLimitMs)),
     );
     const onAbort = () => end(new CommandKilledError(command.name));
     command.signal?.addEventListener("abort", onAbort);
@@ -78,7 +79,7 @@ export class ChildProcessRunner implements CommandRunner {
       const decoder = new TextDecoder();
       return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
     } finally {
-      clearTimeout(timer);
+      stopTimer();
       command.signal?.removeEventListener("abort", onAbort);
     }
   }

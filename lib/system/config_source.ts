@@ -2,6 +2,7 @@
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
 import type { ConfigFile, ConfigReading, ConfigSource } from "../ports.ts";
+import { startTimer } from "./timer.ts";
 
 /** In a directory, files whose name starts with this are read. */
 const FILE_PREFIX = "ip-masq";
@@ -44,13 +45,11 @@ export class FileConfigSource implements ConfigSource {
 
   async read(): Promise<ConfigReading> {
     this.#pending ??= this.#read().finally(() => this.#pending = undefined);
-    let timer;
-    const timeout = new Promise<ConfigReading>((resolve) => {
-      const unreadable = `the file system did not answer within ${this.#timeLimitMs / 1_000}s`;
-      timer = setTimeout(() => resolve({ unreadable, isHanging: true }), this.#timeLimitMs);
-    });
-    const reading = await Promise.race([this.#pending, timeout]);
-    clearTimeout(timer);
+    const timeout = Promise.withResolvers<ConfigReading>();
+    const unreadable = `the file system did not answer within ${this.#timeLimitMs / 1_000}s`;
+    const stopTimer = startTimer(this.#timeLimitMs, () => timeout.resolve({ unreadable, isHanging: true }));
+    const reading = await Promise.race([this.#pending, timeout.promise]);
+    stopTimer();
     return reading;
   }
 

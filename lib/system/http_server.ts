@@ -5,6 +5,7 @@
  */
 import type { Answer, HttpServer } from "../ports.ts";
 import { formatResponse, parseRequest, REFUSALS } from "./http_message.ts";
+import { pause, startTimer } from "./timer.ts";
 
 /** The port of the metrics; the executable's permissions cover this one on loopback and wildcard addresses only. */
 export const METRICS_PORT = 10264;
@@ -76,7 +77,7 @@ async function acceptAll(
       if (error instanceof Deno.errors.BadResource) return error;
       // Most likely no file descriptor is left, and the commands of a sync need some.
       for (const open of connections) close(open);
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      await pause(RETRY_MS);
     }
   }
 }
@@ -95,7 +96,7 @@ async function serve(
   answer: (path: string) => Promise<Answer | undefined>,
   timeLimitMs: number,
 ): Promise<void> {
-  const timer = setTimeout(() => close(connection), timeLimitMs);
+  const stopTimer = startTimer(timeLimitMs, () => close(connection));
   try {
     const head = await readHead(connection);
     if (head !== "") {
@@ -108,7 +109,7 @@ async function serve(
   } catch {
     // The client went away, or was too slow.
   } finally {
-    clearTimeout(timer);
+    stopTimer();
     close(connection);
   }
 }

@@ -1,4 +1,5 @@
 /** Standard output and standard error, also where nobody reads them, or the disk behind them is full. */
+import { pause, startTimer } from "./timer.ts";
 
 /** Milliseconds until the next attempt at a pipe that is full and may not be waited for. */
 const RETRY_MS = 10;
@@ -35,14 +36,14 @@ export class CommandOutput {
       try {
         bytes = bytes.subarray(this.#stream.writeSync(bytes));
       } catch (error) {
-        if (error instanceof Deno.errors.WouldBlock) pause(RETRY_MS);
+        if (error instanceof Deno.errors.WouldBlock) block(RETRY_MS);
         else this.#error = error as Error;
       }
     }
   }
 }
 
-function pause(milliseconds: number): void {
+function block(milliseconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 }
 
@@ -88,12 +89,10 @@ export class LogOutput {
   /** Resolves once all is written, or after `milliseconds`. */
   async flush(milliseconds: number): Promise<void> {
     if (this.#writing === undefined) return;
-    let timer;
-    await Promise.race([
-      this.#writing,
-      new Promise<void>((resolve) => timer = setTimeout(resolve, milliseconds)),
-    ]);
-    clearTimeout(timer);
+    const timeout = Promise.withResolvers<void>();
+    const stopTimer = startTimer(milliseconds, timeout.resolve);
+    await Promise.race([this.#writing, timeout.promise]);
+    stopTimer();
   }
 
   /** Never rejects. */
@@ -125,7 +124,7 @@ export class LogOutput {
         bytes = bytes.subarray(await this.#stream.write(bytes));
       } catch (error) {
         if (!(error instanceof Deno.errors.WouldBlock)) return false;
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        await pause(RETRY_MS);
       }
     }
     return true;
