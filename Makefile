@@ -1,5 +1,5 @@
 # The commands that a person types; the tasks themselves stand in deno.json.
-.PHONY: run test test-hosts fuzz mutants bench bench-flows check build install image test-image manifests release fmt setup clean
+.PHONY: run test test-hosts fuzz policies mutants bench bench-flows check build install image test-image manifests release fmt setup clean
 
 VERSION = $(shell node -p 'require("./deno.json").version')
 
@@ -25,6 +25,11 @@ test-hosts: dist/ip-masq-agent
 # A million random configs, always the same ones: FUZZ="COUNT SEED" for others.
 fuzz: setup
 	@$(DENO) task --quiet fuzz $(FUZZ)
+
+# 5,000 random policies and what every backend does with real packets: POLICIES="COUNT SEED" for others.
+policies: setup
+	@tools/packages
+	@POLICIES="$(or $(POLICIES),5000 7)" $(DENO) task --quiet policies
 
 # 200 faults in lib, one at a time, and whether the tests see them: MUTANTS="COUNT SEED PATH…" for others.
 mutants: setup

@@ -9,6 +9,11 @@ import natGateway from "../../deploy/config/cce-nat-gateway.yaml" with { type: "
 import peering from "../../deploy/config/cce-peering.yaml" with { type: "text" };
 import publicAddress from "../../deploy/config/cce-public-address.yaml" with { type: "text" };
 import defaults from "../../deploy/config/ip-masq-agent.yaml" with { type: "text" };
+import fixedAddress from "../../deploy/config/rules-fixed-address.yaml" with { type: "text" };
+import notTheNode from "../../deploy/config/rules-not-the-node.yaml" with { type: "text" };
+import oneInterface from "../../deploy/config/rules-one-interface.yaml" with { type: "text" };
+import onlyPods from "../../deploy/config/rules-only-pods.yaml" with { type: "text" };
+import publicPods from "../../deploy/config/rules-public-pods.yaml" with { type: "text" };
 import schemaText from "../../deploy/config/schema.json" with { type: "text" };
 import { CONFIG_KEYS, formatConfig } from "../../lib/config/config.ts";
 import { loadConfig } from "../../lib/config/load_config.ts";
@@ -17,7 +22,19 @@ import type { TypeName } from "../../lib/config/value_types.ts";
 import { randomRules, VOCABULARY } from "../data/random_rules.ts";
 import { formatSchema } from "../../tools/config_schema.ts";
 
-const EXAMPLES = { defaults, insideVpc, peering, publicAddress, natGateway, dualStack };
+const EXAMPLES = {
+  defaults,
+  insideVpc,
+  peering,
+  publicAddress,
+  natGateway,
+  dualStack,
+  fixedAddress,
+  notTheNode,
+  oneInterface,
+  onlyPods,
+  publicPods,
+};
 const OPTIONS = { enableIpv6: true, allReservedRanges: false };
 
 const validate = new Ajv2020({ strict: true, allowUnionTypes: true }).compile(JSON.parse(schemaText));

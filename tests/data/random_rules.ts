@@ -31,7 +31,10 @@ export const VOCABULARY: Vocabulary = {
 /** Rules whose lists are made of these words. */
 export function randomRules(words: Vocabulary, maxLength: number): fc.Arbitrary<WrittenRule[]> {
   const list = <T>(items: readonly T[]) =>
-    fc.option(fc.uniqueArray(fc.constantFrom(...items), { minLength: 1, maxLength: 3 }), { nil: undefined });
+    fc.option(fc.uniqueArray(fc.constantFrom(...items), { minLength: 1, maxLength: 3 }), {
+      nil: undefined,
+      freq: 2,
+    });
   const layer4 = fc.oneof(
     fc.constant({}),
     fc.record({ protocols: list(["tcp", "udp", "sctp", "icmp"]) }),
