@@ -78,7 +78,7 @@ export class CommandError extends Error {
   override readonly name: string = "CommandError";
 }
 
-/** A command that is in none of the folders: nothing that it could have made stands because of it. */
+/** A command that is in none of the folders: nothing that it could have made is in the kernel because of it. */
 export class CommandNotFoundError extends CommandError {
   override readonly name = "CommandNotFoundError";
 
@@ -89,7 +89,7 @@ export class CommandNotFoundError extends CommandError {
   }
 }
 
-/** A command that was killed because it took too long. What it wrote by then stands. */
+/** A command that was killed because it took too long. What it wrote by then stays. */
 export class CommandTimeoutError extends CommandError {
   override readonly name = "CommandTimeoutError";
 

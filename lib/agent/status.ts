@@ -87,7 +87,7 @@ function isRecent(momentMs: number, nowMs: number, { resyncIntervalMs }: Health)
 
 /**
  * Whether the loop runs: an attempt to sync ended within three intervals. Why attempts fail does not matter: a restart
- * mends neither a bad config nor a missing kernel module.
+ * repairs neither a bad config nor a missing kernel module.
  */
 export function isAlive(health: Health, nowMs: number): boolean {
   return isRecent(health.lastAttemptMs, nowMs, health);

@@ -61,7 +61,7 @@ function flagsOf(...shown: readonly FlagDefinition[]): FlagDefinition[] {
 export const COMMANDS: readonly CommandDefinition[] = [
   {
     name: "validate",
-    summary: "Checks configs, files or folders of them, and says what is wrong and how to mend it.",
+    summary: "Checks configs, files or folders of them, and says what is wrong and how to fix it.",
     operands: "[PATH|-]...",
     examples: ["ip-masq-agent validate --strict", "ip-masq-agent validate - <config.yaml"],
     flags: flagsOf(

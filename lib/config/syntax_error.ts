@@ -10,7 +10,7 @@ export interface ExplainedError {
 
 /** Mistakes that people make, by what the parsers call them. The first that matches is used. */
 const KNOWN: readonly (readonly [RegExp, string])[] = [
-  [/duplicated key/, "a key stands twice: keep one of them"],
+  [/duplicated key/, "a key is there twice: keep one of them"],
   [
     /bad indentation/,
     'bad indentation: the keys must stand one below the other, and so must the "-" of a list',
@@ -25,8 +25,8 @@ const KNOWN: readonly (readonly [RegExp, string])[] = [
   [/unidentified alias/, 'a "*" starts an alias, and no "&" defines it: put the value in quotes'],
   [/unknown tag/, 'a "!" starts a tag, and no tag has a meaning here: put the value in quotes'],
   [/more than 1 document/, 'a second document starts at a "---" line: a config is one document'],
-  [/non-printable|control character/, "a control character stands here: remove it, or write a blank"],
-  [/tab characters/, "a tab stands where blanks must: indent with blanks"],
+  [/non-printable|control character/, "a control character is here: remove it, or write a blank"],
+  [/tab characters/, "a tab is where blanks must be: indent with blanks"],
   [
     /end of the stream or a document separator/,
     'this does not fit the lines before: check the indentation, the ":" behind each key, and quotes around a ' +
@@ -34,7 +34,7 @@ const KNOWN: readonly (readonly [RegExp, string])[] = [
   ],
   [/property name/, "a key in double quotes is expected here, or a comma before this is one too many"],
   [/after property value|after array element/, "a comma or a closing bracket is missing before this"],
-  [/after JSON/, 'something stands behind the last "}": remove it'],
+  [/after JSON/, 'something follows the last "}": remove it'],
   [
     /Unexpected token|Unexpected number/,
     "no value: write true, false, a number, a list, or a text in double quotes",
@@ -121,7 +121,7 @@ function positionAt(text: string, offset: number): Position {
 
 /** What is plainly wrong with a line, whatever the parser called it. */
 function explainSlip(line: string): string | undefined {
-  if (/^\s*\t/.test(line)) return "a tab stands in the indentation: indent with blanks";
+  if (/^\s*\t/.test(line)) return "a tab is in the indentation: indent with blanks";
   if (/^[^#"':]*:\s+-\s/.test(line)) return "a list starts on a line of its own, below its key";
   return undefined;
 }

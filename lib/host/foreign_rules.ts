@@ -2,7 +2,7 @@
 import type { ChainName } from "../config/chain_name.ts";
 import { type NatTable, type TableRule, targetOf } from "../backends/iptables/nat_table.ts";
 
-/** A rule of POSTROUTING that stands before our jump and rewrites source addresses. */
+/** A rule of POSTROUTING before our jump and rewrites source addresses. */
 export interface ForeignRule {
   /** The rule of POSTROUTING. */
   readonly rule: TableRule;
@@ -51,7 +51,7 @@ function hasMark({ words }: TableRule): boolean {
   return words.includes("--mark");
 }
 
-/** Says in one line what a foreign rule does and where it stands. */
+/** Says in one line what a foreign rule does and where it is. */
 export function formatForeignRule({ rule, rewrites, onlyMarked }: ForeignRule): string {
   const way = rewrites === rule
     ? `POSTROUTING rule ${rule.number}`

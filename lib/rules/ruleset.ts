@@ -46,7 +46,7 @@ export interface Match {
 export interface Rule {
   readonly match: Match;
   readonly target: Target;
-  /** What stands beside the rule in the kernel. An interface: other tools search for it. */
+  /** The comment beside the rule in the kernel. An interface: other tools search for it. */
   readonly comment: string;
   /** The setting that the rule comes from. */
   readonly origin: Origin;
@@ -69,7 +69,7 @@ export interface Ruleset {
   readonly masquerade: MasqueradeOptions;
 }
 
-/** What stands before the name of an entry of `rules`. */
+/** What comes before the name of an entry of `rules`. */
 export const OWN_RULE_COMMENT = "ip-masq-agent: rule ";
 
 /** The comments of upstream's rules and of CCE's, byte for byte. */

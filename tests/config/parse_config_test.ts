@@ -202,7 +202,7 @@ Deno.test("parseConfig() says what is wrong with a value, and the fix", async (t
     ["cidrLimit: 1\n# no\ncidrLimit: 2", "f:3:1: cidrLimit: stands twice: keep one of them"],
     ["cidrLimit: 1\nCIDRLimit: 2", 'f:2:1: CIDRLimit: is the same key as "cidrLimit": keep one of them'],
     ['{"cidrLimit": 1,\n "cidrLimit": 2}', "f:2:2: cidrLimit: stands twice: keep one of them"],
-    ["? cidrLimit\n: 1\n? cidrLimit\n: 2\n", "f:4:1: not YAML: a key stands twice: keep one of them"],
+    ["? cidrLimit\n: 1\n? cidrLimit\n: 2\n", "f:4:1: not YAML: a key is there twice: keep one of them"],
   ];
   for (const [text, ...problems] of cases) {
     await t.step(JSON.stringify(text), () => assertEquals(problemsOf(text), problems));
@@ -229,7 +229,7 @@ Deno.test("parseConfig() explains syntax errors in words that name the fix", asy
       "a: b: c",
       'f:1:5: not YAML: a second ":" in what should be one value: put the value in quotes, or start a new line for a new key',
     ],
-    ["a:\n\t- b\n\t- c", "f:3:2: not YAML: a tab stands in the indentation: indent with blanks"],
+    ["a:\n\t- b\n\t- c", "f:3:2: not YAML: a tab is in the indentation: indent with blanks"],
     ["a: - 10.0.0.0/8", "f:1:4: not YAML: a list starts on a line of its own, below its key"],
     ["a: [1\nb: 2", 'f:2:1: not YAML: a "," or a closing bracket is missing before this'],
     ["a: [1", 'f:1:6: not YAML: a "[" or "{" is never closed'],
@@ -243,7 +243,7 @@ Deno.test("parseConfig() explains syntax errors in words that name the fix", asy
       "a: 1\n---\nb: 2",
       'f:2:1: not YAML: a second document starts at a "---" line: a config is one document',
     ],
-    ["a: \u0001", "f:1:5: not YAML: a control character stands here: remove it, or write a blank"],
+    ["a: \u0001", "f:1:5: not YAML: a control character is here: remove it, or write a blank"],
     ["a: &a [*a]", "f: an alias stands inside of what it refers to: remove it"],
     [
       '{"a": 1,}',
@@ -256,7 +256,7 @@ Deno.test("parseConfig() explains syntax errors in words that name the fix", asy
     ['{"a": ["x"\n "y"]}', "f:2:2: not JSON: a comma or a closing bracket is missing before this"],
     ['{"a": 1', "f:1:8: not JSON: the text ends too early: a quote or a bracket is never closed"],
     ['{"a": "x', "f:1:9: not JSON: the text ends too early: a quote or a bracket is never closed"],
-    ['{"a": 1} b', 'f:1:10: not JSON: something stands behind the last "}": remove it'],
+    ['{"a": 1} b', 'f:1:10: not JSON: something follows the last "}": remove it'],
     [
       "{a: 1}",
       "f:1:2: not JSON: a key in double quotes is expected here, or a comma before this is one too many",

@@ -1,4 +1,4 @@
-/** Our table as it stands against what is desired: the decision about what to write. */
+/** Our table as the kernel has it against what it should be: the decision about what to write. */
 import { plural } from "../../config/printable.ts";
 import type { Drift } from "../backend.ts";
 import { type ActualRule, type ActualTable, canonicalExpr } from "./nft_listing.ts";
@@ -6,7 +6,7 @@ import { CHAINS, type NftRule, type NftTable, TABLE_NAME } from "./nft_table.ts"
 import type { TableChange } from "./nft_text.ts";
 import { mergeRanges, rangeOfCidr, rangesMissing } from "./ranges.ts";
 
-/** What differs, in words, and the change that mends it. */
+/** What differs, in words, and the change that repairs it. */
 export interface Comparison {
   readonly drift: readonly Drift[];
   readonly change: TableChange;
@@ -54,7 +54,7 @@ export function compareTable(actual: ActualTable | undefined, desired: NftTable)
   };
 }
 
-/** What can't be mended by writing rules and sets anew. */
+/** What can't be repaired by writing rules and sets anew. */
 function findForeign({ chains, others }: ActualTable): string[] {
   const details: string[] = [];
   const hook = chains.get(CHAINS.base);
@@ -102,7 +102,7 @@ function* compareSets(actual: ActualTable, desired: NftTable): Iterable<Drift> {
   }
 }
 
-/** A rule stands where its chain has it in its place; the order between chains says nothing. */
+/** A rule is in place where its chain has it at its number; the order between chains says nothing. */
 function compareRules(
   actual: readonly ActualRule[],
   desired: readonly NftRule[],

@@ -5,7 +5,7 @@ import type { Verdict } from "../../rules/ruleset.ts";
 import { describeElement, describeRule } from "./nft_text.ts";
 import { type AddressRange, formatRange, lastOfPrefix } from "./ranges.ts";
 
-/** A set as it stands. */
+/** A set as the kernel has it. */
 export interface ActualSet {
   /** Its elements as nft prints them; undefined where it is no plain interval set of addresses. */
   readonly ranges: readonly AddressRange[] | undefined;
@@ -13,7 +13,7 @@ export interface ActualSet {
   readonly isDeclaredByType: boolean;
 }
 
-/** A rule as it stands. */
+/** A rule as the kernel has it. */
 export interface ActualRule {
   readonly chain: string;
   readonly comment: string;
@@ -27,7 +27,7 @@ export interface ActualCounter {
   readonly bytes: number;
 }
 
-/** Our table as it stands. */
+/** Our table as the kernel has it. */
 export interface ActualTable {
   /** The version of nft, such as `1.0.6`. */
   readonly version: string;
@@ -158,7 +158,7 @@ export function canonicalExpr(expr: unknown): string {
   });
 }
 
-/** What stands, one command a line as in {@linkcode describeTable}; a rule that isn't ours is shown in JSON. */
+/** The actual table, one command a line as in {@linkcode describeTable}; a rule that isn't ours is shown in JSON. */
 export function describeActual(
   { sets, rules }: ActualTable,
   { family, rules: ours }: NftTable,

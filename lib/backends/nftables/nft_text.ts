@@ -1,12 +1,12 @@
 /**
  * What standard input of `nft -f -` has to say, in words that nft 0.9.8 knows: comments of tables, sets and counters came
- * later, so these are comments of the text, and none stands between elements, where only later versions take it.
+ * later, so these are comments of the text, and none is between elements, where only later versions take it.
  */
 import { type AddressSet, CHAINS, NFT_FAMILY, type NftTable, TABLE_NAME } from "./nft_table.ts";
 
 /** How the actual table becomes the desired one. */
 export type TableChange =
-  /** Where nothing stands, something foreign is in our table, or the base chain is not as it should be. */
+  /** Where there is no table, something foreign is in our table, or the base chain is not as it should be. */
   | { readonly kind: "replace" }
   /** Keeps the base chain and the counters; `removeSets` and `removeCounters` are names of ours that stand. */
   | {
@@ -16,8 +16,8 @@ export type TableChange =
   };
 
 /**
- * One transaction. It holds no rule twice whatever stands by then: rules are flushed before they are added. A chain
- * or counter that is declared and stands already stays as it is, with its hook and its count. An update fails where the
+ * One transaction. It holds no rule twice whatever is there by then: rules are flushed before they are added. A chain
+ * or counter that is declared and there already stays as it is, with its hook and its count. An update fails where the
  * table has just gone: nft 0.9.8 crashes where a table is added, not deleted, and then declared with a set.
  */
 export function formatChange(table: NftTable, change: TableChange): string {
@@ -32,7 +32,7 @@ export function formatChange(table: NftTable, change: TableChange): string {
   return `${lines.join("\n")}\n${formatDefinition(table)}`;
 }
 
-/** A script that makes the table anew, whatever stands: for people who run `nft -f` themselves. */
+/** A script that makes the table anew, whatever is there: for people who run `nft -f` themselves. */
 export function formatScript(table: NftTable): string {
   return formatChange(table, { kind: "replace" });
 }
