@@ -5,7 +5,7 @@ import { nearest } from "./nearest.ts";
 import { findPositions, type KeyPosition, type Positions } from "./positions.ts";
 import { describe, printable } from "./printable.ts";
 import { type ConfigProblem, type Origin, ProblemList } from "./problem.ts";
-import type { Place } from "./value_types.ts";
+import { BOOLEAN, COUNT, INTERVAL, type Place } from "./value_types.ts";
 
 /** A parsed file: its settings are to be used only where no problem is an error. */
 export interface ParsedConfig {
@@ -18,6 +18,12 @@ const SCHEMA_KEY = "$schema";
 
 /** Keys at the top of a ConfigMap, which somebody may have given instead of what is in it. */
 const MANIFEST_KEYS: readonly string[] = ["apiVersion", "kind", "metadata", "data"];
+
+/** The words of YAML 1.1 for booleans that YAML 1.2 takes for texts: its type "bool". */
+const YAML_1_1_BOOLEANS: ReadonlyMap<string, boolean> = new Map([
+  ...["y", "Y", "yes", "Yes", "YES", "on", "On", "ON"].map((word) => [word, true] as const),
+  ...["n", "N", "no", "No", "NO", "off", "Off", "OFF"].map((word) => [word, false] as const),
+]);
 
 /** A mapping with more keys than this is no config. */
 const MOST_KEYS = 1_000;
@@ -39,6 +45,8 @@ class ConfigParser {
   readonly #values = new Map<KeyName, unknown>();
   readonly #origins = new Map<KeyName, Origin>();
   readonly #file: string;
+  #source = "";
+  #isJson = false;
   #text: Positions | undefined;
   /** Places of each key: several where it stands several times. */
   #positions: ReadonlyMap<string, readonly KeyPosition[]> = new Map();
@@ -63,6 +71,8 @@ class ConfigParser {
       return;
     }
     const { value, isJson, duplicate } = document;
+    this.#source = text;
+    this.#isJson = isJson;
     if (value === null || value === undefined) return;
     if (typeof value !== "object" || Array.isArray(value)) {
       this.#problems.add({ key: "", line: 1, column: 1 }, explainNoMapping(value));
@@ -102,8 +112,22 @@ class ConfigParser {
       return;
     }
     const place = this.#placeOf(key);
+    const word = type === BOOLEAN ? this.#yaml11Boolean(key, value) : undefined;
+    if (word !== undefined) place.report(`${describe(value)} is read as ${word}: write ${word}`, "warning");
+    else if (value === null && [BOOLEAN, COUNT, INTERVAL].some((it) => it === type)) {
+      place.report("null is read as if the key were not there: remove it", "warning");
+      return;
+    }
     this.#origins.set(name, place.origin);
-    this.#values.set(name, type.parse(value, place));
+    this.#values.set(name, type.parse(word ?? value, place));
+  }
+
+  /** YAML 1.1, which upstream reads, has more words for true and false, where no quotes make a text of them. */
+  #yaml11Boolean(key: string, value: unknown): boolean | undefined {
+    const offset = this.#positions.get(key)?.at(-1)?.offset;
+    if (typeof value !== "string" || offset === undefined || this.#isJson) return undefined;
+    const [, quote] = /:[ \t]+(["']?)/.exec(this.#source.slice(offset).split("\n", 1)[0]!) ?? [];
+    return quote === "" ? YAML_1_1_BOOLEANS.get(value) : undefined;
   }
 
   /** The place of a key, the last time that it stands there by default. */

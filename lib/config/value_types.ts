@@ -115,6 +115,13 @@ export const COUNT: ValueType<number, number> = {
   name: "count",
   parse(value, place) {
     if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
+    if (typeof value === "number" && Number.isInteger(value) && value > 0) {
+      place.report(
+        `${describe(value)} is beyond 2^53, which means no limit: write a smaller number`,
+        "warning",
+      );
+      return Number.MAX_SAFE_INTEGER;
+    }
     place.report(
       `${describe(value)} is not a whole number of 0 or more: write one such as 64, without quotes`,
     );
@@ -138,7 +145,8 @@ export const INTERVAL: ValueType<number, string> = {
     try {
       const milliseconds = parseDuration(value);
       if (milliseconds >= SHORTEST_INTERVAL_MS) return milliseconds;
-      place.report(`"${value}" is too short: the shortest is "1s"`);
+      place.report(`"${value}" is too short, so that 1s is used: write "1s" or more`, "warning");
+      return SHORTEST_INTERVAL_MS;
     } catch (error) {
       place.report(printableMessage(value, (error as Error).message));
     }

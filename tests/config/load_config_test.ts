@@ -53,7 +53,7 @@ Deno.test("loadConfig() finds the whole set bad for one bad file, and names it",
     ),
     [
       'b:1:1: cidrLimit: "x" is not a whole number of 0 or more: write one such as 64, without quotes',
-      'b:2:1: masqOutBound: "y" is not a boolean: write true or false, without quotes',
+      'b:2:1: warning: masqOutBound: "y" is read as true: write true',
       "c: the file is UTF-16 text: save it as UTF-8",
       "d:1:6: not YAML: a quote is never closed",
     ],
@@ -63,11 +63,11 @@ Deno.test("loadConfig() finds the whole set bad for one bad file, and names it",
 Deno.test("loadConfig() tells errors and warnings together, file by file and by line", () => {
   assertEquals(
     errorsOf(
-      file("b", "nonMasqueradeCIDRs: [10.0.0.0/8]\nmasqOutBound: y\n"),
+      file("b", "nonMasqueradeCIDRs: [10.0.0.0/8]\nmasqOutBound: maybe\n"),
       file("a", "nonMasqueradeCIDRs: [10.1.0.0/16]\nunknown: 1\n"),
     ).map((line) => line.slice(0, 60)),
     [
-      'b:2:1: masqOutBound: "y" is not a boolean: write true or fals',
+      'b:2:1: masqOutBound: "maybe" is not a boolean: write true or fals',
       'a:1:22: warning: nonMasqueradeCIDRs[0]: "10.1.0.0/16" changes',
       "a:2:1: warning: unknown: unknown key, ignored: known are nonM",
     ].map((line) => line.slice(0, 60)),

@@ -114,10 +114,24 @@ Deno.test("parseConfig() gives the place of every list item, however the text is
 Deno.test("parseConfig() says what is wrong with a value, and the fix", async (t) => {
   const list = "nonMasqueradeCIDRs";
   const cases: [text: string, ...problems: string[]][] = [
+    ["masqLinkLocal: yes", 'f:1:1: warning: masqLinkLocal: "yes" is read as true: write true'],
+    ["masqLinkLocal: Off # why", 'f:1:1: warning: masqLinkLocal: "Off" is read as false: write false'],
     [
-      "masqLinkLocal: yes",
+      'masqLinkLocal: "yes"',
       'f:1:1: masqLinkLocal: "yes" is not a boolean: write true or false, without quotes',
     ],
+    [
+      '{"masqLinkLocal": "yes"}',
+      'f:1:2: masqLinkLocal: "yes" is not a boolean: write true or false, without quotes',
+    ],
+    [
+      "masqLinkLocal: yEs",
+      'f:1:1: masqLinkLocal: "yEs" is not a boolean: write true or false, without quotes',
+    ],
+    ...["masqLinkLocal:", "cidrLimit: ~", "resyncInterval: null"].map((text): [string, string] => [
+      text,
+      `f:1:1: warning: ${text.split(":")[0]}: null is read as if the key were not there: remove it`,
+    ]),
     ["masqOutBound: 1", "f:1:1: masqOutBound: 1 is not a boolean: write true or false, without quotes"],
     [
       "cidrLimit: -1",
@@ -125,15 +139,21 @@ Deno.test("parseConfig() says what is wrong with a value, and the fix", async (t
     ],
     [
       "cidrLimit: 99999999999999999999",
-      "f:1:1: cidrLimit: 100000000000000000000 is not a whole number of 0 or more: write one such as 64, without quotes",
+      "f:1:1: warning: cidrLimit: 100000000000000000000 is beyond 2^53, which means no limit: write a smaller number",
     ],
     ["resyncInterval: 60", 'f:1:1: resyncInterval: 60 is not a duration: write a string such as "60s"'],
     [
       "resyncInterval: .inf",
       'f:1:1: resyncInterval: Infinity is not a duration: write a string such as "60s"',
     ],
-    ["resyncInterval: 0s", 'f:1:1: resyncInterval: "0s" is too short: the shortest is "1s"'],
-    ["resyncInterval: -5s", 'f:1:1: resyncInterval: "-5s" is too short: the shortest is "1s"'],
+    [
+      "resyncInterval: 0s",
+      'f:1:1: warning: resyncInterval: "0s" is too short, so that 1s is used: write "1s" or more',
+    ],
+    [
+      "resyncInterval: -5s",
+      'f:1:1: warning: resyncInterval: "-5s" is too short, so that 1s is used: write "1s" or more',
+    ],
     ["resyncInterval: '60'", 'f:1:1: resyncInterval: "60" has no unit: did you mean "60s"?'],
     [
       `${list}: 10.0.0.0/8`,
@@ -297,7 +317,7 @@ masqLinkLocal: maybe
     "f:2:46: nonMasqueradeCIDRs[2]",
     "f:3:1: cidrLimit",
     "f:4:1: warning",
-    "f:5:1: resyncInterval",
+    "f:5:1: warning",
     "f:5:1: resyncInterval",
     "f:6:1: masqLinkLocal",
   ]);
@@ -319,4 +339,15 @@ Deno.test("parseConfig() keeps messages on one line, whatever is in the text", (
   assertEquals(key?.startsWith("f:2:1: warning: a\\u000ab: unknown key"), true);
   const [long] = problemsOf(`nonMasqueradeCIDRs: [${"x".repeat(10_000)}]`);
   assertEquals(long!.length < 300, true, long);
+});
+
+Deno.test("parseConfig() takes YAML 1.1's booleans and null as upstream does", () => {
+  const { settings } = parseConfig(
+    "masqLinkLocal: yes\nmasqOutBound: NO\ncidrLimit: ~\nresyncInterval: 10ms\n",
+    "f",
+  );
+  assertEquals(
+    [settings.masqLinkLocal, settings.masqOutBound, settings.cidrLimit, settings.resyncInterval],
+    [true, false, undefined, 1_000],
+  );
 });
