@@ -11,8 +11,11 @@ import type { CidrEntry } from "./value_types.ts";
 
 const FAMILIES: readonly IpFamily[] = ["IPv4", "IPv6"];
 
-/** Of more rules than these none is compared with all before it: that is work for a config which is small. */
-const MOST_COMPARED = 500;
+/** Prefixes that are looked up to find rules which others cover. A config that needs more of them gets no such warnings. */
+const MOST_LOOKUPS = 200_000;
+
+/** A list that is longer than this is not looked through to see whether it covers another one. */
+const MOST_COMPARED = 64;
 
 /** Reports names that stand twice, rules that never match, and translations that feed themselves. */
 export function reportRules(
@@ -22,6 +25,7 @@ export function reportRules(
 ): void {
   reportNames(rules, problems);
   const earlier: Coverable[] = [];
+  let lookups = 0;
   for (const rule of rules) {
     const { origin } = rule;
     const warn = (message: string) => problems.add(origin, message, "warning");
@@ -31,16 +35,22 @@ export function reportRules(
       warn("can never match, since its from, to and address have no address family in common");
     } else if (active.length === 0) {
       warn("is ignored while IPv6 is off: start the agent with --enable-ipv6");
-    } else if (rules.length <= MOST_COMPARED) {
-      const coverable = new Coverable(rule);
+    } else if ((lookups += earlier.length * sizeOf(rule)) <= MOST_LOOKUPS) {
       const cover = earlier.find((it) => it.covers(rule, active));
       if (cover !== undefined) {
         warn(`can never match, since this decides first: ${name(cover.rule, origin)}`);
       }
-      earlier.push(coverable);
+      earlier.push(new Coverable(rule, families));
     }
     reportOwnSource(rule, problems);
   }
+}
+
+/** What it takes to compare a rule with an earlier one, in lookups of prefixes. */
+function sizeOf({ from, to, via, protocols, ports }: RuleEntry): number {
+  const prefixes = (from === "node" ? 0 : from?.length ?? 0) + (to?.length ?? 0);
+  const others = (via?.length ?? 0) + (protocols?.length ?? 0) + (ports?.length ?? 0);
+  return 1 + prefixes + others * MOST_COMPARED / 8;
 }
 
 function reportNames(rules: readonly RuleEntry[], problems: ProblemList): void {
@@ -81,11 +91,13 @@ function reportOwnSource({ from, action, origin }: RuleEntry, problems: ProblemL
 /** A rule and what it takes to see whether it matches all that another one does. */
 class Coverable {
   readonly rule: RuleEntry;
+  readonly #families: readonly IpFamily[];
   readonly #from: CoverIndex | undefined;
   readonly #to: CoverIndex | undefined;
 
-  constructor(rule: RuleEntry) {
+  constructor(rule: RuleEntry, families: readonly IpFamily[]) {
     this.rule = rule;
+    this.#families = families;
     this.#from = rule.from === undefined || rule.from === "node" ? undefined : new CoverIndex(rule.from);
     this.#to = rule.to && new CoverIndex(rule.to);
   }
@@ -93,17 +105,20 @@ class Coverable {
   /** Whether in each of `families` every packet of `other` is one of this rule. */
   covers(other: RuleEntry, families: readonly IpFamily[]): boolean {
     const { from, via, protocols, ports } = this.rule;
-    const isFromCovered = from === undefined ||
-      (from === "node" ? other.from === "node" : other.from !== "node" &&
-        isInside(this.#from!, other.from, families));
-    return isFromCovered && families.every((family) => existsIn(this.rule, family)) &&
-      (this.#to === undefined || isInside(this.#to, other.to, families)) &&
+    return families.every((family) => this.#families.includes(family)) &&
       isSubset(other.via, via, (inner, outer) => {
         const start = wildcardStart(outer);
         return inner === outer || start !== undefined && inner.startsWith(start);
       }) &&
       isSubset(other.protocols, protocols, (inner, outer) => inner === outer) &&
-      isSubset(other.ports, ports, (inner, outer) => outer.first <= inner.first && inner.last <= outer.last);
+      isSubset(
+        other.ports,
+        ports,
+        (inner, outer) => outer.first <= inner.first && inner.last <= outer.last,
+      ) &&
+      (from === "node" ? other.from === "node" : this.#from === undefined ||
+        other.from !== "node" && isInside(this.#from, other.from, families)) &&
+      (this.#to === undefined || isInside(this.#to, other.to, families));
   }
 }
 
@@ -123,5 +138,6 @@ function isSubset<T>(
   isPart: (inner: T, outer: T) => boolean,
 ): boolean {
   return outer === undefined ||
-    inner !== undefined && inner.every((it) => outer.some((other) => isPart(it, other)));
+    inner !== undefined && outer.length <= MOST_COMPARED &&
+      inner.every((it) => outer.some((other) => isPart(it, other)));
 }

@@ -32,6 +32,8 @@ const SEEDS = [
   "a: &a [x, y]\nb: &b [*a, *a]\nc: &c [*b, *b]\nnonMasqueradeCIDRs: *c\n",
   "---\n? nonMasqueradeCIDRs\n: - '10.0.0.0/8'\n  - \"172.16.0.0/12\"\n...\n",
   "nonMasqueradeCIDRs: |\n  10.0.0.0/8\nmasqueradeCIDRs: >-\n  fd00::/8\n",
+  "rules:\n- name: a\n  from: [10.0.0.0/8, 'fd00::/8']\n  via: [eth+]\n  protocols: [tcp]\n  ports: [80, 90-99]\n" +
+  "  action: snat\n  address: [198.51.100.7, '2001:db8::1-2001:db8::9']\n- {from: node, action: keep}\n",
   '%YAML 1.2\n--- !!map\n"masqLinkLocal": !!bool true\n',
   "",
 ];
@@ -39,6 +41,12 @@ const SEEDS = [
 const PIECES = [
   ...KEY_NAMES,
   "NonMasqueradeCIDRs",
+  "from",
+  "via",
+  "ports",
+  "action",
+  "node",
+  "snat",
   "__proto__",
   "constructor",
   "toString",
@@ -153,9 +161,19 @@ export function tryConfig(bytes: Uint8Array): Outcome {
       allReservedRanges: false,
     });
     checkMessages(warnings.map(formatProblem));
-    for (const { cidr } of [...config.nonMasqueradeCIDRs, ...config.masqueradeCIDRs]) {
+    const ofRules = config.rules.flatMap(({ from, to }) =>
+      [from === "node" ? [] : from ?? [], to ?? []].flat()
+    );
+    for (const { cidr } of [...config.nonMasqueradeCIDRs, ...config.masqueradeCIDRs, ...ofRules]) {
       if (!/^[0-9a-f.:]+\/[0-9]+$/.test(cidr.text)) {
         throw new Error(`Not a CIDR: ${JSON.stringify(cidr.text)}`);
+      }
+    }
+    for (const { name = "0", via = [] } of config.rules) {
+      for (const word of [name, ...via]) {
+        if (!/^[A-Za-z0-9_.@-]+\+?$/.test(word)) {
+          throw new Error(`Not safe in a rule: ${JSON.stringify(word)}`);
+        }
       }
     }
     if (!(config.resyncInterval >= 1_000)) {

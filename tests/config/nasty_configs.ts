@@ -140,6 +140,26 @@ export const NASTY_CONFIGS: Readonly<Record<string, readonly [() => string | Uin
       ),
     "config",
   ],
+  "many rules": [
+    () => fill((index) => `- {to: [${octets(index)}.0/32], action: keep}\n`, "rules:\n", "", MANY / 4),
+    "config",
+  ],
+  "many rules that are nearly alike": [
+    () => {
+      const list = Array.from({ length: 95 }, (_, index) => `10.0.${index}.0/24`);
+      const rule = (port: number) =>
+        `- {from: [${list}], protocols: [tcp], ports: [${port}], action: keep}\n`;
+      return fill((index) => rule(1000 + index), "rules:\n", "", 480);
+    },
+    "config",
+  ],
+  "a rule with many ports, twice": [
+    () => {
+      const ports = Array.from({ length: MANY / 2 - 20 }, (_, index) => index + 1);
+      return `rules:\n${`- {protocols: [tcp], ports: [${ports}], action: keep}\n`.repeat(2)}`;
+    },
+    "config",
+  ],
   "many wrong CIDRs": [() => fill("- 10.0.0.1/8\n", "nonMasqueradeCIDRs:\n", "", MANY), /not aligned/],
   "text behind a quote": [() => `nonMasqueradeCIDRs: ["${"\\".repeat(MIB - 40)}"]`, /not a CIDR/],
   "lines that look like keys": [() => fill('"a": ', "x: |\n  "), "config"],

@@ -59,6 +59,15 @@ for (const backend of BACKENDS) {
         assertEquals(again.match(/the rules are up to date/g)?.length, 2, again);
       });
     }
+    await t.step("also where there are no names of protocols", async () => {
+      await sandbox.sh("echo -n >/etc/protocols");
+      await sandbox.writeConfig(RULES);
+      for (const options of flags) {
+        await once(...options);
+        const again = await once(...options);
+        assertEquals(again.match(/the rules are up to date/g)?.length, 2, again);
+      }
+    });
   });
 }
 

@@ -147,16 +147,33 @@ function parseElement(element: Json | string, family: IpFamily): AddressRange | 
 
 /**
  * A text that is the same for expressions that nft's versions print differently: a list of one value and the value
- * itself are the same, and so is the order of keys and of a set's elements.
+ * itself are the same, and so is the order of keys and of a set's elements. Protocols have one name each.
  */
 export function canonicalExpr(expr: unknown): string {
   return JSON.stringify(expr, (_, value) => {
     if (Array.isArray(value)) return value.length === 1 ? value[0] : value;
     if (typeof value !== "object" || value === null) return value;
+    if (value.left?.meta?.key === "l4proto") value = { ...value, right: nameProtocols(value.right) };
     if (Array.isArray(value.set)) return { set: value.set.map(canonicalExpr).sort() };
     return Object.fromEntries(Object.keys(value).sort().map((key) => [key, value[key]]));
   });
 }
+
+/** Names as we write them: nft prints those of /etc/protocols, and numbers where it has no such file. */
+function nameProtocols(right: unknown): unknown {
+  const set = (right as Json | null)?.set;
+  if (Array.isArray(set)) return { set: set.map(nameProtocols) };
+  return PROTOCOL_NAMES[String(right)] ?? right;
+}
+
+const PROTOCOL_NAMES: Readonly<Record<string, string>> = {
+  "1": "icmp",
+  "6": "tcp",
+  "17": "udp",
+  "58": "icmpv6",
+  "ipv6-icmp": "icmpv6",
+  "132": "sctp",
+};
 
 /** The actual table, one command a line as in {@linkcode describeTable}; a rule that isn't ours is shown in JSON. */
 export function describeActual(

@@ -238,10 +238,10 @@ function leavesBy(patterns: readonly InterfacePattern[]): Statement[] {
   ];
 }
 
-/** nft takes both names of ICMPv6 and prints this one. */
+/** Names that nft knows also where there is no /etc/protocols, from which it takes the others. */
 const LAYER4_NAMES: Readonly<Record<IpFamily, Readonly<Record<Protocol, string>>>> = {
   IPv4: { tcp: "tcp", udp: "udp", sctp: "sctp", icmp: "icmp" },
-  IPv6: { tcp: "tcp", udp: "udp", sctp: "sctp", icmp: "ipv6-icmp" },
+  IPv6: { tcp: "tcp", udp: "udp", sctp: "sctp", icmp: "icmpv6" },
 };
 
 /** Protocols and destination ports. Of one protocol nft prints only `tcp dport`, so that is what is written. */

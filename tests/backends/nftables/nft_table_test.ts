@@ -104,7 +104,7 @@ Deno.test("buildNftTable() writes a rule for each entry of rules, with sets", ()
   assertEquals(own(tableOf({ rules: tcp }, "IPv6", { toPorts: "5,7-8" })), [
     "meta l4proto tcp numgen random mod 3 < 1 counter name rule-0 snat to [2001:db8::1]-[2001:db8::3]:5 fully-random,persistent",
     "meta l4proto tcp counter name rule-0 snat to [2001:db8::1]-[2001:db8::3]:7-8 fully-random,persistent",
-    "meta l4proto ipv6-icmp counter name rule-0 snat to 2001:db8::1-2001:db8::3 fully-random,persistent",
+    "meta l4proto icmpv6 counter name rule-0 snat to 2001:db8::1-2001:db8::3 fully-random,persistent",
   ]);
   assertEquals(own(tableOf({ rules: rules.slice(0, 1) }, "IPv6")), []);
 });
