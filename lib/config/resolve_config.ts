@@ -9,7 +9,7 @@ import {
 } from "./config.ts";
 import { CoverIndex, name } from "./cover_index.ts";
 import { type ConfigProblem, ProblemList } from "./problem.ts";
-import { reportRules } from "./rule_problems.ts";
+import { destinationsOf, reportRules } from "./rule_problems.ts";
 import type { CidrEntry } from "./value_types.ts";
 
 /** A complete config, to be used only where no problem is an error. */
@@ -42,14 +42,15 @@ function reportLimit({ nonMasqueradeCIDRs, cidrLimit }: MasqConfig, problems: Pr
 function reportCovered(config: MasqConfig, { enableIpv6 }: ConfigOptions, problems: ProblemList): void {
   const masquerade = new CoverIndex(config.masqueradeCIDRs);
   const nonMasquerade = new CoverIndex(config.nonMasqueradeCIDRs);
+  const ownRules = new CoverIndex(destinationsOf(config.rules));
   const lists = [
-    { entries: config.masqueradeCIDRs, own: masquerade, earlier: undefined },
-    { entries: config.nonMasqueradeCIDRs, own: nonMasquerade, earlier: masquerade },
+    { entries: config.masqueradeCIDRs, own: masquerade, earlier: [ownRules] },
+    { entries: config.nonMasqueradeCIDRs, own: nonMasquerade, earlier: [ownRules, masquerade] },
     {
       entries: config.nonMasqueradeSrcCIDRs,
       own: new CoverIndex(config.nonMasqueradeSrcCIDRs),
-      // Sources and destinations don't cover each other.
-      earlier: undefined,
+      // Sources and destinations don't cover each other, but a rule for everything covers both.
+      earlier: [new CoverIndex(destinationsOf(config.rules.filter(({ to }) => to === undefined)))],
     },
   ];
   for (const { entries, own, earlier } of lists) {
@@ -62,8 +63,8 @@ function reportCovered(config: MasqConfig, { enableIpv6 }: ConfigOptions, proble
           () => `"${cidr.text}" ${message}${by === undefined ? "" : `${name(by, origin)} "${by.cidr.text}"`}`,
           "warning",
         );
-      const first = earlier?.cover(entry);
-      const linkLocal = earlier !== undefined && !config[LINK_LOCAL_KEY[cidr.family]] &&
+      const first = earlier.map((index) => index.cover(entry)).find((it) => it !== undefined);
+      const linkLocal = own === nonMasquerade && !config[LINK_LOCAL_KEY[cidr.family]] &&
         cidrContains(LINK_LOCAL[cidr.family], cidr);
       const cover = own.cover(entry);
       if (cidr.family === "IPv6" && !enableIpv6) {

@@ -1,5 +1,5 @@
 /** What is wrong or odd with `rules` that one entry alone, or no entry alone, can't tell. */
-import { cidrContainsAddress } from "./cidr.ts";
+import { cidrContainsAddress, parseCidr } from "./cidr.ts";
 import type { ConfigOptions, MasqConfig } from "./config.ts";
 import { CoverIndex, name } from "./cover_index.ts";
 import { wildcardStart } from "./interface_name.ts";
@@ -45,6 +45,20 @@ export function reportRules(
     reportOwnSource(rule, problems);
   }
 }
+
+/** The destinations about which rules decide wherever a packet comes from and leaves by, whatever its protocol. */
+export function destinationsOf(rules: readonly RuleEntry[]): CidrEntry[] {
+  return rules.flatMap((rule): readonly CidrEntry[] => {
+    const { from, to, via, protocols, origin } = rule;
+    if (from !== undefined || via !== undefined || protocols !== undefined) return [];
+    const families = FAMILIES.filter((family) => existsIn(rule, family));
+    return (to ?? EVERYTHING.map((cidr) => ({ cidr, origin }))).filter(({ cidr }) =>
+      families.includes(cidr.family)
+    );
+  });
+}
+
+const EVERYTHING = ["0.0.0.0/0", "::/0"].map(parseCidr);
 
 /** What it takes to compare a rule with an earlier one, in lookups of prefixes. */
 function sizeOf({ from, to, via, protocols, ports }: RuleEntry): number {

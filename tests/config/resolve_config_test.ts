@@ -50,6 +50,18 @@ Deno.test("resolveConfig() warns of entries that change nothing, and of no other
     ],
     ["nonMasqueradeCIDRs: [169.254.169.254/32, fe80::/64]\nmasqLinkLocal: true\nmasqLinkLocalIPv6: true"],
     ["masqueradeCIDRs: [169.254.169.254/32]"],
+    ["nonMasqueradeCIDRs: [10.0.0.0/8]\nrules: [{to: [10.0.0.0/8], via: [eth0], action: keep}]"],
+    ["nonMasqueradeSrcCIDRs: [10.0.0.0/8]\nrules: [{to: [10.0.0.0/8], action: keep}]"],
+    ['nonMasqueradeSrcCIDRs: ["fd00::/8"]\nrules: [{action: snat, address: 198.51.100.7}]'],
+    [
+      "masqueradeCIDRs: [10.1.0.0/16]\nrules: [{to: [10.0.0.0/8], action: keep}]",
+      'f:1:19: warning: masqueradeCIDRs[0]: "10.1.0.0/16" can never match, since this decides first: rules[0].to[0] "10.0.0.0/8"',
+    ],
+    [
+      'nonMasqueradeCIDRs: ["fd00::/8"]\nnonMasqueradeSrcCIDRs: [10.0.0.0/8]\nrules: [{action: keep}]',
+      'f:1:22: warning: nonMasqueradeCIDRs[0]: "fd00::/8" can never match, since this decides first: rules[0] "::/0"',
+      'f:2:25: warning: nonMasqueradeSrcCIDRs[0]: "10.0.0.0/8" can never match, since this decides first: rules[0] "0.0.0.0/0"',
+    ],
     ["nonMasqueradeSrcCIDRs: [10.0.0.0/8, 169.254.1.0/24]\nmasqueradeCIDRs: [10.0.0.0/8]"],
     [
       "nonMasqueradeSrcCIDRs: [10.0.0.0/8, 10.1.0.0/16]",

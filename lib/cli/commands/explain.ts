@@ -133,9 +133,13 @@ function describeAsText(
     lines.push(`source ports: ${formatPortRanges(ports)} (${which})`);
   }
   if (packet.source !== undefined && !answer.asked.has("sources")) {
-    lines.push(
-      `--source ${formatIpAddress(packet.source)} changes nothing: rules look at the destination only`,
-    );
+    const why = [...answer.asked].every((name) => name === "destinations")
+      ? "rules look at the destination only"
+      : "no rule looks at the source address";
+    lines.push(`--source ${formatIpAddress(packet.source)} changes nothing: ${why}`);
+  }
+  if (packet.isFromNode && !answer.asked.has("isFromNode")) {
+    lines.push("--source node changes nothing: no rule looks at whether it is the node's own traffic");
   }
   if (packet.interface !== undefined && !answer.asked.has("interfaces")) {
     lines.push(`--via ${packet.interface} changes nothing: no rule looks at the interface`);
