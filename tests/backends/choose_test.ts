@@ -192,7 +192,14 @@ Deno.test("chooseBackend() says what was tried where nothing works", async () =>
 });
 
 Deno.test("chooseBackend() takes no command that was killed for a finding", async () => {
-  const runner = new FakeCommandRunner(() => new CommandKilledError("iptables-nft-restore"));
+  for (let kill = 1; kill <= 4; kill++) {
+    const runner: FakeCommandRunner = new FakeCommandRunner(({ name }) => {
+      if (runner.commands.length === kill) return new CommandKilledError(name);
+      return { code: 1, stderr: LEGACY_TABLES + UNCOMMITTED };
+    });
+    await assertRejects(() => chooseBackend(runner, CHAIN), CommandKilledError);
+    assertEquals(runner.commands.length, kill);
+  }
+  const runner = new FakeCommandRunner(({ name }) => name === "nft" ? new CommandKilledError(name) : MISSING);
   await assertRejects(() => chooseBackend(runner, CHAIN), CommandKilledError);
-  assertEquals(runner.commands.length, 1);
 });

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import type { Command } from "../../lib/ports.ts";
 import type { Reply } from "../fakes/command_runner.ts";
 import { NatKernel } from "../fakes/nat_kernel.ts";
@@ -129,5 +129,19 @@ Deno.test("diff with nftables looks for rules of others in the plain iptables, w
       assertEquals([ran.code, ran.error], [code, error]);
       assertEquals(ran.commands.map((command) => command.name), ["nft", "iptables-save"]);
     });
+  }
+});
+
+Deno.test("diff and --dry-run show warnings of the config", async () => {
+  for (const [command] of COMMANDS) {
+    const { error } = await runOn(
+      {
+        files: { [PATH]: "colour: red\n" },
+        reply: new NatKernel().run,
+      },
+      command,
+      "--backend=iptables-nft",
+    );
+    assertMatch(error, /^\/etc\/config\/ip-masq-agent:1:1: warning: .*colour.*\n$/);
   }
 });

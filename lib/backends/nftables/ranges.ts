@@ -23,7 +23,7 @@ export function lastOfPrefix(first: bigint, hostBits: number): bigint {
  * same for both, whether nft printed an element as a prefix, as a range, or joined with its neighbour.
  */
 export function mergeRanges(ranges: readonly AddressRange[]): AddressRange[] {
-  const sorted = ranges.toSorted((a, b) => a.first < b.first ? -1 : a.first > b.first ? 1 : 0);
+  const sorted = ranges.toSorted((a, b) => Number(a.first - b.first));
   const merged: { first: bigint; last: bigint }[] = [];
   for (const { first, last } of sorted) {
     const before = merged.at(-1);

@@ -206,6 +206,19 @@ Deno.test("IptablesBackend removes the chain of an earlier --masq-chain with its
   }
 });
 
+Deno.test("IptablesBackend removes several earlier chains, each with the jumps that lead to it", async () => {
+  const jumps = [OLD_JUMP, OLD_JUMP, OLD_JUMP.replaceAll("OLD", "OLDER")];
+  const read = { stdout: `-P POSTROUTING ACCEPT\n${jumps.join("\n")}\n${PLANNED.join("\n")}\n` };
+  const runner = new FakeCommandRunner(({ input }) => {
+    if (input === READ) return read;
+    const name = /-S (\S+)/.exec(input!)![1];
+    const rule = `-A ${name} -m comment --comment "ip-masq-agent: local traffic" -j RETURN\n`;
+    return { stdout: `-N ${name}\n${rule}Chain ${name} (${name === "OLD" ? 2 : 1} references)\n` };
+  });
+  const { text } = await new IptablesBackend("IPv4", CHAIN, runner, "iptables-nft").plan(RULESET);
+  assertEquals(text.match(/^-[FX] .*$/gm), ["-F OLD", "-X OLD", "-F OLDER", "-X OLDER"]);
+});
+
 Deno.test("IptablesBackend.removal() makes no table, and finds nothing where nothing is", async (t) => {
   const saved = `*nat\n:POSTROUTING ACCEPT [0:0]\n:MASQ - [0:0]\n${PLANNED[0]}\nCOMMIT\n`;
   await t.step("iptables-nft", async () => {
@@ -229,8 +242,8 @@ Deno.test("IptablesBackend.removal() makes no table, and finds nothing where not
 });
 
 Deno.test("IptablesBackend.plan() finds nothing to do where all is as it should be", async () => {
-  const { drift, text, actual, desired } = await scripted({ read: WHOLE }).backend.plan(RULESET);
-  assertEquals([drift, text, actual, desired], [[], "", [], []]);
+  const { drift, text, actual, desired, isFresh } = await scripted({ read: WHOLE }).backend.plan(RULESET);
+  assertEquals([drift, text, actual, desired, isFresh], [[], "", [], [], false]);
 });
 
 Deno.test("IptablesBackend says which tool failed, how, where, and what to do", async (t) => {
@@ -340,7 +353,7 @@ Deno.test("IptablesBackend adds up the counters of its chain", async () => {
   const runner = new FakeCommandRunner(() => ({
     stdout: "-N MASQ\n-A MASQ -c 1 10 -j RETURN\n-A MASQ -c 2 20 -j RETURN\n-A MASQ -c 3 30 -j MASQUERADE\n" +
       "-A MASQ -m comment --comment -c -c 4 40 -j RETURN\n-A MASQ -m comment --comment -j -c 5 50 -j RETURN\n" +
-      "-A MASQ -c 9 90 -j ACCEPT\n-A OTHER -c 9 90 -j RETURN\n",
+      "-A MASQ -j RETURN\n-A MASQ -c 9 90 -j ACCEPT\n-A OTHER -c 9 90 -j RETURN\n",
   }));
   const backend = new IptablesBackend("IPv4", CHAIN, runner, "iptables-nft");
   assertEquals((await backend.counters()).verdicts, {

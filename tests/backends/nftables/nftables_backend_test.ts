@@ -182,7 +182,10 @@ Deno.test("NftablesBackend says only as much as fits into a line of the log", as
 });
 
 Deno.test("a backend whose command is not installed is told from one that fails", async () => {
-  const missing = new CommandNotFoundError("nft", ["/usr/sbin"]);
+  const missing = new CommandNotFoundError("nft", ["/usr/sbin", "/sbin"]);
   const backend = new NftablesBackend("IPv4", new FakeCommandRunner(() => missing));
-  await assertRejects(() => backend.removal(), CommandNotFoundError, "Cannot find nft");
+  await assertRejects(() => backend.removal(), CommandNotFoundError, missing.message);
+  assertEquals(missing.message, 'Cannot find nft in /usr/sbin, /sbin: install the package "nftables"');
+  const { message } = new CommandNotFoundError("ip6tables-save", ["/sbin"]);
+  assertEquals(message, 'Cannot find ip6tables-save in /sbin: install the package "iptables"');
 });

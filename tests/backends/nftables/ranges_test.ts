@@ -53,6 +53,11 @@ Deno.test("mergeRanges() joins what overlaps or touches, in any order", async (t
   }
 });
 
+Deno.test("mergeRanges() sorts also addresses that are far from each other", () => {
+  const merged = mergeRanges(["ffff::/16", "::1", "::2", "8000::", "::/128"].map(range));
+  assertEquals(merged.map((it) => formatRange(it, "IPv6")), ["::-::2", "8000::/128", "ffff::/16"]);
+});
+
 Deno.test("rangesMissing() names the ranges that the others do not have exactly", () => {
   const of = (...texts: string[]) => texts.map(range);
   assertEquals(format(rangesMissing(of("10.0.0.0/8", "1.1.1.1"), of("1.1.1.1"))), ["10.0.0.0/8"]);
