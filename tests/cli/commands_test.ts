@@ -100,7 +100,11 @@ Deno.test("every command takes the arguments of a container, and ignores those t
       const reply = kernel("");
       const plain = await runOn({ ...MACHINE, reply }, name, ...args);
       assertEquals([0, 1].includes(plain.code), true, plain.error);
-      assertEquals(await runOn({ ...MACHINE, reply }, name, ...container, ...args), plain);
+      const ignoring = await runOn({ ...MACHINE, reply }, name, ...container, ...args);
+      // What runs side by side ends in any order.
+      const texts = (ran: typeof plain) => ran.commands.map((command) => JSON.stringify(command)).sort();
+      assertEquals(texts(ignoring), texts(plain));
+      assertEquals({ ...ignoring, commands: [] }, { ...plain, commands: [] });
     });
   }
 });

@@ -126,6 +126,19 @@ const CASES: readonly Case[] = [
     diff: [`--${QUOTED_JUMP}`, `+-${PLAIN_JUMP}`, `--${MASQUERADE}`, `+-${MASQUERADE} --random-fully`],
   },
   {
+    name: "Azure's with as many entries as one file may have",
+    config: configMap("x", {
+      readme: "not a config",
+      "ip-masq-agent": `nonMasqueradeCIDRs: [${Array.from({ length: 64 }, (_, it) => `10.1.${it}.0/24`)}]\n`,
+    }),
+    from: "azure",
+    flags: ["--config-path=/etc/config"],
+    written: ["nonMasqueradeCIDRs:", ...Array.from({ length: 64 }, (_, it) => `  - 10.1.${it}.0/24`), ""]
+      .join("\n"),
+    stays: true,
+    diff: [`--${QUOTED_JUMP}`, `+-${PLAIN_JUMP}`, `--${MASQUERADE}`, `+-${MASQUERADE} --random-fully`],
+  },
+  {
     name: "Azure's arguments without dashes, which Go does not read",
     args: "- resync-interval=30\n- --resync-interval=30\n- enable-ipv6=true\n",
     from: "upstream",
@@ -270,6 +283,7 @@ Deno.test("migrate refuses what it can't read, with exit code 2", async (t) => {
     [["--args=--frobnicate"], "", 'ip-masq-agent: Unknown flag "--frobnicate": see --help'],
     [["--args=--once"], "", 'ip-masq-agent: Unknown flag "--once": see --help'],
     [["--args='x"], "", "ip-masq-agent: --args: a quote is not closed: 'x"],
+    [[`--args='${"x".repeat(50)}`], "", `ip-masq-agent: --args: a quote is not closed: '${"x".repeat(39)}\n`],
     [["--args=[1]"], "", "ip-masq-agent: --args: not a list of texts: write one such as"],
     [["--args=--masq-chain=INPUT"], "", 'ip-masq-agent: --masq-chain: "INPUT" is the name of'],
     [["--from=aws"], "", 'ip-masq-agent: --from: "aws" is not known: write one of upstream, gke, azure'],
@@ -293,6 +307,26 @@ Deno.test("migrate refuses what it can't read, with exit code 2", async (t) => {
     await t.step(args.join(" ") + input.slice(0, 20), async () => {
       const { code, out, error } = await runOn({ files: { "-": input, "/b": "" } }, "migrate", ...args);
       assertEquals([code, out, error.slice(0, message.length)], [2, "", message]);
+    });
+  }
+});
+
+Deno.test("migrate promises bytes only where the old agent's source is public, and nothing is lost", async (t) => {
+  const cases: [from: string, config: string, line: string][] = [
+    ["upstream", "", "  IPv4: chain and jump stay byte for byte"],
+    ["gke", "", "  IPv4: chain and jump stay byte for byte"],
+    ["cce", "", "  IPv4: chain and jump stay byte for byte"],
+    ["tke", "", "  IPv4: the same policy"],
+    [
+      "upstream",
+      "snatTarget: x",
+      "  IPv4: chain and jump stay byte for byte, but for what is NOT taken over",
+    ],
+  ];
+  for (const [from, config, line] of cases) {
+    await t.step(`${from} ${config}`, async () => {
+      const { out } = await runOn({ files: { "-": config } }, "migrate", `--from=${from}`, "-");
+      assertEquals(out.split("\n").filter((it) => it.startsWith("  IPv4: ")), [line]);
     });
   }
 });
@@ -333,6 +367,7 @@ Deno.test("parseContainerArgs() stops where Go's flag package does", async (t) =
     [["/bin/agent", "-v=1"], { v: "1" }, []],
     [["-v=1", "/bin/agent", "--once"], { v: "1" }, ["/bin/agent", "--once"]],
     [["--masq-chain", "X", "X", "-v=1"], { "masq-chain": "X" }, ["X", "-v=1"]],
+    [["--masq-chain", "X", "-v=1", "X", "y"], { "masq-chain": "X", v: "1" }, ["X", "y"]],
     [["--enable-ipv6", "true", "-v=1"], { "enable-ipv6": "true" }, ["true", "-v=1"]],
     [["x", "--masq-chain=A"], {}, ["x", "--masq-chain=A"]],
     [["-v=1", "--", "x"], { v: "1" }, ["x"]],
