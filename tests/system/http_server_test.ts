@@ -160,9 +160,16 @@ Deno.test("serveHttp() says where it serves, and stops with open connections", a
   const stop = new AbortController();
   const { address, finished } = serveHttp("::1", echo, stop.signal, { port: 0 });
   assertMatch(address, /^\[::1\]:\d+$/);
-  const connection = await Deno.connect({ hostname: "::1", port: Number(address.split(":").at(-1)) });
+  const at = { hostname: "::1", port: Number(address.split(":").at(-1)) };
+  const connection = await Deno.connect(at);
   await connection.write(new TextEncoder().encode("GET"));
+  // Once a later one is answered, the server has accepted this one.
+  const later = await Deno.connect(at);
+  await later.write(new TextEncoder().encode(`GET /x HTTP/1.1\r\n${HOST}`));
+  assertMatch(await readAll(later), /^HTTP\/1\.1 200 /);
+  const start = performance.now();
   stop.abort();
   assertEquals(await finished, undefined);
   await readAll(connection).catch(() => {});
+  assert(performance.now() - start < 10_000, "it waited for the time limit");
 });

@@ -36,7 +36,9 @@ Deno.test("CommandOutput writes all, also to a pipe that takes a part at a time 
   const stream = new FakeStream();
   const output = new CommandOutput(stream);
   stream.outcomes.push(2, BUSY, 1, BUSY, BUSY);
+  const start = performance.now();
   output.write("hello\n");
+  assert(performance.now() - start >= 25, "it did not wait");
   assertEquals([stream.text, output.error], ["hello\n", undefined]);
 });
 
