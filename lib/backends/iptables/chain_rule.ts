@@ -193,7 +193,8 @@ const WORDS: {
   destination: ({ text }) => `-d ${text}`,
   interface: (pattern) => `-o ${pattern}`,
   protocol: (protocol) => `-p ${protocol}`,
-  port: (range, { protocol }) => `-m ${protocol} --dport ${formatPortRange(range).replace("-", ":")}`,
+  // Not `-m tcp --dport`: what iptables-nft 1.8.9 makes of that, 1.8.7 calls incompatible, as whoever uses it would.
+  port: (range) => `-m multiport --dports ${formatPortRange(range).replace("-", ":")}`,
   isFromNode: () => "-m addrtype --src-type LOCAL",
   comment: (text) => `-m comment --comment ${quoteWord(text)}`,
   probability: (share) => `-m statistic --mode random --probability ${share.toFixed(15)}`,

@@ -147,7 +147,7 @@ function parseChainRule(words: readonly string[]): ChainRule | undefined {
       else if (word === "-d") rule.destination = parseCidr(value);
       else if (word === "-o") rule.interface = parseInterfacePattern(value);
       else if (word === "-p") rule.protocol = parseProtocol(value);
-      else if (word === "--dport") rule.port = parsePorts(value.replace(":", "-"));
+      else if (word === "--dports") rule.port = parsePorts(value.replace(":", "-"));
       else if (word === "--src-type" && value === "LOCAL") rule.isFromNode = true;
       else if (word === "--comment") rule.comment = value;
       else if (word === "--probability") rule.probability = Number(value);
@@ -190,14 +190,14 @@ const KNOWN_PAIRS = new Set([
   "-m comment",
   "-m statistic",
   "--mode random",
-  "-m tcp",
-  "-m udp",
-  "-m sctp",
+  "-m multiport",
   "-m addrtype",
 ]);
 
 function parsePorts(value: string): PortRange {
-  return parsePortRanges(value)[0]!;
+  const [range, ...others] = parsePortRanges(value);
+  if (range === undefined || others.length > 0) throw new SyntaxError(`Not one range of ports: "${value}"`);
+  return range;
 }
 
 /** `A`, `A-B`, `A:PORTS` or `A-B:PORTS`; in IPv6 addresses with ports are in brackets. */

@@ -90,10 +90,10 @@ Deno.test("expandRuleset() multiplies the lists of a rule", () => {
   };
   const lists = { to: ["203.0.113.0/24"], via: ["eth0", "eth+"], protocols: ["tcp"], ports: [80, "81-90"] };
   assertEquals(expand({ from: ["10.0.0.0/8"], ...lists, action: "keep" }, "IPv4"), [
-    "-s 10.0.0.0/8 -d 203.0.113.0/24 -o eth0 -p tcp -m tcp --dport 80 -j RETURN",
-    "-s 10.0.0.0/8 -d 203.0.113.0/24 -o eth0 -p tcp -m tcp --dport 81:90 -j RETURN",
-    "-s 10.0.0.0/8 -d 203.0.113.0/24 -o eth+ -p tcp -m tcp --dport 80 -j RETURN",
-    "-s 10.0.0.0/8 -d 203.0.113.0/24 -o eth+ -p tcp -m tcp --dport 81:90 -j RETURN",
+    "-s 10.0.0.0/8 -d 203.0.113.0/24 -o eth0 -p tcp -m multiport --dports 80 -j RETURN",
+    "-s 10.0.0.0/8 -d 203.0.113.0/24 -o eth0 -p tcp -m multiport --dports 81:90 -j RETURN",
+    "-s 10.0.0.0/8 -d 203.0.113.0/24 -o eth+ -p tcp -m multiport --dports 80 -j RETURN",
+    "-s 10.0.0.0/8 -d 203.0.113.0/24 -o eth+ -p tcp -m multiport --dports 81:90 -j RETURN",
   ]);
   const ping = {
     from: "node",

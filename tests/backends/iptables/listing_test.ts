@@ -80,6 +80,8 @@ Deno.test("parseListing() calls foreign what we would not write", async (t) => {
     "-p tcp -m tcp --sport 80 -j MASQUERADE",
     "-p tcp -m tcp ! --dport 80 -j MASQUERADE",
     "-p tcp -m multiport --dports 80,90 -j MASQUERADE",
+    "-p tcp -m multiport --sports 80 -j MASQUERADE",
+    "-p tcp -m tcp --dport 80 -j MASQUERADE",
     "-m statistic --mode nth --every 2 --packet 0 -j RETURN",
     "-d ::ffff:10.0.0.0/104 -j RETURN",
   ];
