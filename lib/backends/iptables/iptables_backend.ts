@@ -155,16 +155,16 @@ export class IptablesBackend implements Backend {
   async #read(isUnusedChainAbsent = () => this.#isChainAbsent()): Promise<Actual> {
     const input = formatReadText(this.#chainName);
     const result = await this.#run({ args: RESTORE_ARGS, input });
-    const failure = restoreFailure(this.#command, "read", result, input);
+    const failure = () => restoreFailure(this.#command, "read", result, input);
     // Only a listing of POSTROUTING in which nothing leads to our chain leaves the question whether there is one.
-    if (result.code > 1 || result.code === 1 && !result.stdout.startsWith("-P POSTROUTING ")) throw failure;
+    if (result.code > 1 || result.code === 1 && !result.stdout.startsWith("-P POSTROUTING ")) throw failure();
     let actual: Actual;
     try {
       actual = parseListing(result.stdout, this.#chainName);
     } catch (error) {
       throw new BackendError(`${this.#command} printed what can't be read: ${(error as Error).message}`);
     }
-    if (result.code === 1 && (actual.jumps.length > 0 || !await isUnusedChainAbsent())) throw failure;
+    if (result.code === 1 && (actual.jumps.length > 0 || !await isUnusedChainAbsent())) throw failure();
     return actual;
   }
 
