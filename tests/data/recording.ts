@@ -22,6 +22,35 @@ export interface Recording {
 /** The recordings of one version by family and name of the case. */
 export type Recordings = Readonly<Record<IpFamily, Readonly<Record<string, Recording>>>>;
 
+/** One recording of a case. */
+export interface Recorded {
+  readonly recording: Recording;
+  readonly family: IpFamily;
+  /** Such as `1.8.9-nft`. */
+  readonly version: string;
+  /** Of the case. */
+  readonly name: string;
+}
+
+/** A step for each version and family that has a recording of the case. Throws where there are fewer than eight. */
+export async function forEachRecording(
+  t: Deno.TestContext,
+  byVersion: Readonly<Record<string, Recordings>>,
+  name: string,
+  check: (recorded: Recorded) => Promise<void> | void,
+): Promise<void> {
+  const all = Object.entries(byVersion).flatMap(([version, families]) =>
+    (["IPv4", "IPv6"] as const).flatMap((family) => {
+      const recording = families[family][name];
+      return recording === undefined ? [] : [{ recording, family, version, name }];
+    })
+  );
+  if (all.length < 8) throw new Error(`"${name}" is not recorded: run tools/deno task record`);
+  for (const recorded of all) {
+    await t.step(`${name}: ${recorded.version}, ${recorded.family}`, () => check(recorded));
+  }
+}
+
 /** The result as the command gave it, byte for byte. */
 export function toResult({ code, stdout, listing, stderr }: Recording): CommandResult {
   return {

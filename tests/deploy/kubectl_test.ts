@@ -76,6 +76,29 @@ async function checkApply(command: string): Promise<void> {
   assertEquals(second.stdout.trim().split("\n").filter((line) => !line.endsWith(" unchanged")), []);
 }
 
+/** The kustomizations in the code blocks of a page. */
+const kustomizationsOf = (markdown: string) =>
+  [...markdown.matchAll(/^```yaml\n(apiVersion: kustomize.*?)^```$/gms)].map(([, text]) => text!);
+
+/** Applies the base and then a kustomization that stands beside the checkout, as the pages say. */
+async function applyOverBase(
+  cluster: Cluster,
+  kustomization: string,
+  check: (folder: string) => void = () => {},
+): Promise<readonly string[]> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/kustomization.yaml`, kustomization);
+    await Deno.symlink(ROOT, `${folder}/ip-masq-agent`);
+    await cluster.run(BASE);
+    const { writes } = await cluster.run(`kubectl apply -k ${folder}`);
+    check(folder);
+    return writes;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
 async function checkCreateFile(command: string): Promise<void> {
   await using cluster = new Cluster();
   const { writes } = await cluster.run(command);
@@ -239,69 +262,45 @@ Deno.test("kubectl changes one installation into another", async (t) => {
   }
   await t.step("the kustomization of docs/install.md over the base: the image of a registry", async () => {
     await using cluster = new Cluster();
-    const [, kustomization] = /^```yaml\n(apiVersion: kustomize.*?)^```$/ms.exec(INSTALL)!;
-    const folder = await Deno.makeTempDir();
-    try {
-      await Deno.writeTextFile(`${folder}/kustomization.yaml`, kustomization!);
-      await Deno.symlink(ROOT, `${folder}/ip-masq-agent`);
-      await cluster.run(BASE);
-      const { writes } = await cluster.run(`kubectl apply -k ${folder}`);
-      assertEquals(writes, [`PATCH ${DAEMON_SETS}/ip-masq-agent`]);
-      assertEquals(images(cluster.manifests), [`registry.example.com/ip-masq-agent:${denoJson.version}`]);
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
+    const [kustomization] = kustomizationsOf(INSTALL);
+    const writes = await applyOverBase(cluster, kustomization!);
+    assertEquals(writes, [`PATCH ${DAEMON_SETS}/ip-masq-agent`]);
+    assertEquals(images(cluster.manifests), [`registry.example.com/ip-masq-agent:${denoJson.version}`]);
   });
   await t.step("the components of docs/install.md over the base, together", async () => {
     await using cluster = new Cluster();
-    const kustomization = [...INSTALL.matchAll(/^```yaml\n(apiVersion: kustomize.*?)^```$/gms)]
-      .map(([, text]) => text!).find((text) => text.includes("\ncomponents:"));
-    const folder = await Deno.makeTempDir();
-    try {
-      await Deno.writeTextFile(`${folder}/kustomization.yaml`, kustomization!);
-      await Deno.symlink(ROOT, `${folder}/ip-masq-agent`);
-      await cluster.run(BASE);
-      const { writes } = await cluster.run(`kubectl apply -k ${folder}`);
-      assertEquals(writes.toSorted(), [`PATCH ${DAEMON_SETS}/ip-masq-agent`, `POST ${POD_MONITORS}`]);
+    const kustomization = kustomizationsOf(INSTALL).find((text) => text.includes("\ncomponents:"));
+    const writes = await applyOverBase(cluster, kustomization!, (folder) => {
       assertEquals(cluster.manifests, kustomize(folder).sort(byKind));
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
+    });
+    assertEquals(writes.toSorted(), [`PATCH ${DAEMON_SETS}/ip-masq-agent`, `POST ${POD_MONITORS}`]);
   });
   await t.step(
     "the kustomization of docs/migrate.md beside the base: another DaemonSet, on one pool",
     async () => {
       await using cluster = new Cluster();
-      const [, kustomization] = /^```yaml\n(apiVersion: kustomize.*?)^```$/ms.exec(MIGRATE)!;
-      const folder = await Deno.makeTempDir();
-      try {
-        await Deno.writeTextFile(`${folder}/kustomization.yaml`, kustomization!);
-        await Deno.symlink(ROOT, `${folder}/ip-masq-agent`);
-        await cluster.run(BASE);
-        const { writes } = await cluster.run(`kubectl apply -k ${folder}`);
-        assertEquals(writes, [`POST ${DAEMON_SETS}`]);
-        const [old, next] = cluster.manifests.toSorted((a, b) => a.metadata.name < b.metadata.name ? -1 : 1);
-        assertEquals(next!.metadata.name, "ip-masq-agent-next");
-        assertEquals(await findSchemaErrors([next!]), "");
-        const labels = ({ spec }: Manifest) => {
-          const { selector, template } = spec as {
-            selector: { matchLabels: Record<string, string> };
-            template: { metadata: { labels: Record<string, string> }; spec: { nodeSelector: unknown } };
-          };
-          const { nodeSelector } = template.spec;
-          return [selector.matchLabels["k8s-app"], template.metadata.labels["k8s-app"], nodeSelector];
+      const [kustomization] = kustomizationsOf(MIGRATE);
+      const writes = await applyOverBase(cluster, kustomization!);
+      assertEquals(writes, [`POST ${DAEMON_SETS}`]);
+      const [old, next] = cluster.manifests.toSorted((a, b) => a.metadata.name < b.metadata.name ? -1 : 1);
+      assertEquals(next!.metadata.name, "ip-masq-agent-next");
+      assertEquals(await findSchemaErrors([next!]), "");
+      const labels = ({ spec }: Manifest) => {
+        const { selector, template } = spec as {
+          selector: { matchLabels: Record<string, string> };
+          template: { metadata: { labels: Record<string, string> }; spec: { nodeSelector: unknown } };
         };
-        const linux = { "kubernetes.io/os": "linux" };
-        assertEquals(labels(old!), ["ip-masq-agent", "ip-masq-agent", linux]);
-        assertEquals(labels(next!), [
-          "ip-masq-agent-next",
-          "ip-masq-agent-next",
-          { ...linux, "example.com/pool": "first" },
-        ]);
-        assertMatch(JSON.stringify(next), /"args":\["--masq-chain=IP-MASQ",/);
-      } finally {
-        await Deno.remove(folder, { recursive: true });
-      }
+        const { nodeSelector } = template.spec;
+        return [selector.matchLabels["k8s-app"], template.metadata.labels["k8s-app"], nodeSelector];
+      };
+      const linux = { "kubernetes.io/os": "linux" };
+      assertEquals(labels(old!), ["ip-masq-agent", "ip-masq-agent", linux]);
+      assertEquals(labels(next!), [
+        "ip-masq-agent-next",
+        "ip-masq-agent-next",
+        { ...linux, "example.com/pool": "first" },
+      ]);
+      assertMatch(JSON.stringify(next), /"args":\["--masq-chain=IP-MASQ",/);
     },
   );
   await t.step("a server-side apply, as GitOps does it", async () => {

@@ -2,29 +2,16 @@
 import { assert, assertEquals } from "@std/assert";
 import { type BackendError, type Plan } from "../../../lib/backends/backend.ts";
 import { IptablesBackend } from "../../../lib/backends/iptables/iptables_backend.ts";
-import type { IpFamily } from "../../../lib/config/ip_address.ts";
 import type { Ruleset } from "../../../lib/rules/ruleset.ts";
 import { findOurChains, findOurs, parseListing } from "../../../lib/backends/iptables/listing.ts";
 import { natPartOf, parseNatTable } from "../../../lib/backends/iptables/nat_table.ts";
 import { restoreFailure } from "../../../lib/backends/iptables/restore_command.ts";
 import { formatJump } from "../../../lib/backends/iptables/restore_text.ts";
 import { CHAIN, requestText } from "../../data/iptables_cases.ts";
-import { type Recording, toResult } from "../../data/recording.ts";
+import { forEachRecording, type Recorded, toResult } from "../../data/recording.ts";
 import { IPTABLES_RECORDINGS } from "../../data/recordings.ts";
 import { RULESET_NAMES, rulesetOf } from "../../data/rulesets.ts";
 import { FakeCommandRunner } from "../../fakes/command_runner.ts";
-
-const FAMILIES = ["IPv4", "IPv6"] as const;
-
-/** One recording of a case. */
-interface Recorded {
-  readonly recording: Recording;
-  readonly family: IpFamily;
-  /** Such as `1.8.9-nft`. */
-  readonly version: string;
-  /** Of the case. */
-  readonly name: string;
-}
 
 /** What iptables-save prints in a case, where that is asked for. */
 const SAVED: Readonly<Record<string, string>> = {
@@ -46,26 +33,11 @@ function planOf(recorded: Recorded, ruleset: Ruleset): Promise<Plan> {
   return backendOf(recorded).plan(ruleset);
 }
 
-/** Calls `check` for each version, variant and family that has a recording of the case. */
-async function forEachVersion(
+const forEachVersion = (
   t: Deno.TestContext,
   name: string,
   check: (recorded: Recorded) => Promise<void> | void,
-): Promise<void> {
-  let recordings = 0;
-  for (const [version, families] of Object.entries(IPTABLES_RECORDINGS)) {
-    for (const family of FAMILIES) {
-      const recording = families[family][name];
-      if (recording === undefined) continue;
-      recordings++;
-      await t.step(
-        `${name}: iptables ${version}, ${family}`,
-        () => check({ recording, family, version, name }),
-      );
-    }
-  }
-  assert(recordings >= 8, `"${name}" is recorded: tools/deno task record`);
-}
+) => forEachRecording(t, IPTABLES_RECORDINGS, name, check);
 
 Deno.test("what was written is found to stand, whichever iptables lists it", async (t) => {
   for (const name of RULESET_NAMES) {

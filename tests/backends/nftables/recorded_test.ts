@@ -3,12 +3,10 @@ import { assert, assertEquals } from "@std/assert";
 import { type BackendError, type Plan } from "../../../lib/backends/backend.ts";
 import { NftablesBackend } from "../../../lib/backends/nftables/nftables_backend.ts";
 import type { IpFamily } from "../../../lib/config/ip_address.ts";
-import { type Recording, toResult } from "../../data/recording.ts";
+import { forEachRecording, type Recorded, type Recording, toResult } from "../../data/recording.ts";
 import { NFT_RECORDINGS } from "../../data/recordings.ts";
 import { RULESET_NAMES, type RulesetName, rulesetOf } from "../../data/rulesets.ts";
 import { FakeCommandRunner } from "../../fakes/command_runner.ts";
-
-const FAMILIES = ["IPv4", "IPv6"] as const;
 
 /** What the backend makes of a recorded answer. */
 function planOf(recording: Recording, ruleset: RulesetName, family: IpFamily): Promise<Plan> {
@@ -16,47 +14,35 @@ function planOf(recording: Recording, ruleset: RulesetName, family: IpFamily): P
   return new NftablesBackend(family, runner).plan(rulesetOf(ruleset, family));
 }
 
-/** Calls `check` for each version and family that has a recording of the case. */
-async function forEachVersion(
+const forEachVersion = (
   t: Deno.TestContext,
   name: string,
-  check: (recording: Recording, family: IpFamily, version: string) => Promise<void> | void,
-): Promise<void> {
-  let recordings = 0;
-  for (const [version, families] of Object.entries(NFT_RECORDINGS)) {
-    for (const family of FAMILIES) {
-      const recording = families[family][name];
-      if (recording === undefined) continue;
-      recordings++;
-      await t.step(`${name}: nft ${version}, ${family}`, () => check(recording, family, version));
-    }
-  }
-  assert(recordings >= 8, `"${name}" is recorded: tools/deno task record`);
-}
+  check: (recorded: Recorded) => Promise<void> | void,
+) => forEachRecording(t, NFT_RECORDINGS, name, check);
 
 /** Versions that show how a set was declared. */
 const showsTypeof = (version: string) => version.startsWith("1.1.");
 
 Deno.test("what was written is found to stand, whichever nft lists it", async (t) => {
   for (const name of RULESET_NAMES) {
-    await forEachVersion(t, name, async (recording, family) => {
+    await forEachVersion(t, name, async ({ recording, family }) => {
       const { drift } = await planOf(recording, name, family);
       assertEquals(drift, []);
       const other = name === "default" ? "mixed" : "default";
       assert((await planOf(recording, other, family)).drift.length > 0, "other rules are told apart");
     });
   }
-  await forEachVersion(t, "written by the newest nft", async (recording, family) => {
+  await forEachVersion(t, "written by the newest nft", async ({ recording, family }) => {
     assertEquals((await planOf(recording, "default", family)).drift, []);
   });
 });
 
 Deno.test("a table that is not there is told from one that can't be read, whichever nft is asked", async (t) => {
-  await forEachVersion(t, "nothing", async (recording, family) => {
+  await forEachVersion(t, "nothing", async ({ recording, family }) => {
     const { isFresh, drift } = await planOf(recording, "default", family);
     assertEquals([isFresh, drift.map(({ kind }) => kind)], [true, ["table-missing"]]);
   });
-  await forEachVersion(t, "without privileges", async (recording, family) => {
+  await forEachVersion(t, "without privileges", async ({ recording, family }) => {
     const { message } = await failureOf(planOf(recording, "default", family));
     assert(message.endsWith(": run the agent as root, or with the capability NET_ADMIN"), message);
   });
@@ -74,7 +60,7 @@ Deno.test("what others changed is noticed, whichever nft lists it", async (t) =>
     "sets of another kind": ["set linkLocal is no plain set of addresses", "chain postrouting is empty"],
   };
   for (const [name, details] of Object.entries(cases)) {
-    await forEachVersion(t, name, async (recording, family) => {
+    await forEachVersion(t, name, async ({ recording, family }) => {
       const { drift } = await planOf(recording, "default", family);
       assertEquals(
         drift.map(({ detail }) => detail.replaceAll(/\d+ rules|of \d+/g, (it) => it.replace(/\d+/, "N"))),
@@ -85,7 +71,7 @@ Deno.test("what others changed is noticed, whichever nft lists it", async (t) =>
 });
 
 Deno.test("sets that make an older nft crash are written anew, where nft shows that they are", async (t) => {
-  await forEachVersion(t, "sets declared by type", async (recording, family, version) => {
+  await forEachVersion(t, "sets declared by type", async ({ recording, family, version }) => {
     const { drift, text } = await planOf(recording, "default", family);
     const sets = { IPv4: ["linkLocal", "nonMasqueradeCIDRs"], IPv6: ["linkLocal"] }[family];
     const details = sets.map((set) =>
@@ -97,25 +83,29 @@ Deno.test("sets that make an older nft crash are written anew, where nft shows t
 });
 
 Deno.test("nft that crashes is told in words, and what to do about it", async (t) => {
-  await forEachVersion(t, "sets declared by type by the newest nft", async (recording, family, version) => {
-    assertEquals(recording.code, showsTypeof(version) ? 0 : 139);
-    if (recording.code === 0) return;
-    const runner = new FakeCommandRunner(({ args }) =>
-      args[0] === "--version" ? { stdout: `nftables v${version} (E.D.S.)\n` } : toResult(recording)
-    );
-    const backend = new NftablesBackend(family, runner);
-    assertEquals(
-      (await failureOf(backend.plan(rulesetOf("default", family)))).message,
-      `nft ${version} cannot read the rules: it crashed (exit code 139): no message: nft up to 1.0.6 is known to ` +
-        "crash where nft 1.1.2 or later made a set, in any table of this host: use a newer nft, or " +
-        "--backend=iptables-nft",
-    );
-  });
+  await forEachVersion(
+    t,
+    "sets declared by type by the newest nft",
+    async ({ recording, family, version }) => {
+      assertEquals(recording.code, showsTypeof(version) ? 0 : 139);
+      if (recording.code === 0) return;
+      const runner = new FakeCommandRunner(({ args }) =>
+        args[0] === "--version" ? { stdout: `nftables v${version} (E.D.S.)\n` } : toResult(recording)
+      );
+      const backend = new NftablesBackend(family, runner);
+      assertEquals(
+        (await failureOf(backend.plan(rulesetOf("default", family)))).message,
+        `nft ${version} cannot read the rules: it crashed (exit code 139): no message: nft up to 1.0.6 is known to ` +
+          "crash where nft 1.1.2 or later made a set, in any table of this host: use a newer nft, or " +
+          "--backend=iptables-nft",
+      );
+    },
+  );
 });
 
 Deno.test("which line of a text was wrong is said, whichever nft reads it", async (t) => {
   for (const [name, line] of [["write a bad rule", 3], ["delete what is not there", 1]] as const) {
-    await forEachVersion(t, name, async (recording, family) => {
+    await forEachVersion(t, name, async ({ recording, family }) => {
       const absent = { code: 1, stderr: "Error: No such file or directory" };
       const runner = new FakeCommandRunner(({ args }) => args[0] === "-f" ? toResult(recording) : absent);
       const { message } = await failureOf(
