@@ -126,5 +126,5 @@ export function guessAgent({ flags, chain, keys, configMaps, files }: Traces): [
   if (chain === "IP-MASQ" && flags.includes("nomasq-all-reserved-ranges")) {
     return ["gke", "it has --masq-chain=IP-MASQ and --nomasq-all-reserved-ranges"];
   }
-  return ["upstream", "nothing speaks for another one"];
+  return ["upstream", "nothing points to another agent"];
 }

@@ -265,7 +265,7 @@ Next:
   const bare = await runOn({}, "migrate");
   assertEquals(
     bare.out.split("\n").slice(0, 9),
-    `From kubernetes-sigs/ip-masq-agent: nothing speaks for another one
+    `From kubernetes-sigs/ip-masq-agent: nothing points to another agent
 
 Flags:
   none
