@@ -21,6 +21,7 @@ interface Resource {
 
 const RESOURCES: readonly Resource[] = [
   { apiVersion: "v1", kind: "ConfigMap", name: "configmaps" },
+  { apiVersion: "v1", kind: "Pod", name: "pods" },
   { apiVersion: "apps/v1", kind: "DaemonSet", name: "daemonsets" },
   { apiVersion: "monitoring.coreos.com/v1", kind: "PodMonitor", name: "podmonitors" },
 ];
@@ -67,7 +68,7 @@ export class FakeApiServer {
   }
 
   async #answer(request: Request): Promise<Response> {
-    const { pathname } = new URL(request.url);
+    const { pathname, searchParams } = new URL(request.url);
     // No schemas, in protobuf: kubectl before 1.25 then leaves their check out.
     if (pathname === "/openapi/v2") {
       return new Response(new Uint8Array(), {
@@ -75,7 +76,8 @@ export class FakeApiServer {
       });
     }
     try {
-      const body = discover(pathname) ?? await this.#access(request, pathname);
+      const body = discover(pathname) ??
+        await this.#access(request, pathname, searchParams.get("labelSelector"));
       return Response.json(body, { status: request.method === "POST" ? 201 : 200 });
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -86,7 +88,7 @@ export class FakeApiServer {
     }
   }
 
-  async #access(request: Request, path: string): Promise<unknown> {
+  async #access(request: Request, path: string, selector: string | null): Promise<unknown> {
     const [, root, namespace, plural, name] =
       /^(\/apis?\/.+)\/namespaces\/([^/]+)\/([^/]+)(?:\/([^/]+))?$/.exec(path) ?? [];
     const resource = RESOURCES.find((it) => rootOf(it.apiVersion) === root && it.name === plural);
@@ -97,7 +99,7 @@ export class FakeApiServer {
       throw new Refusal(404, "NotFound", `namespaces "${namespace}" not found`);
     }
     const stored = this.objects.get(path);
-    if (method === "GET" && name === undefined) return this.#list(resource, path);
+    if (method === "GET" && name === undefined) return this.#list(resource, path, selector);
     if (method === "POST" && name === undefined) {
       return this.#create(resource, namespace!, path, await readObject(request));
     }
@@ -117,8 +119,10 @@ export class FakeApiServer {
     return object;
   }
 
-  #list({ apiVersion, kind }: Resource, path: string): unknown {
-    const items = [...this.objects].filter(([key]) => key.startsWith(`${path}/`)).map(([, object]) => object);
+  #list({ apiVersion, kind }: Resource, path: string, selector: string | null): unknown {
+    const [label, value] = selector?.split("=") ?? [];
+    const items = [...this.objects].filter(([key]) => key.startsWith(`${path}/`)).map(([, object]) => object)
+      .filter(({ metadata }) => label === undefined || metadata.labels?.[label] === value);
     return { apiVersion, kind: `${kind}List`, metadata: {}, items };
   }
 
@@ -171,20 +175,22 @@ function discover(path: string): unknown {
       apiVersion: "v1",
       kind: "APIResourceList",
       groupVersion: apiVersion,
-      resources: [{
+      resources: RESOURCES.filter((it) => it.apiVersion === apiVersion).map(({ name, kind }) => ({
         name,
         singularName: kind.toLowerCase(),
         namespaced: true,
         kind,
         verbs: ["create", "delete", "get", "list", "patch"],
-      }],
+      })),
     };
     // kubectl leaves the check of fields to a server whose PATCH has this parameter, and wants schemas from others.
     const [version, group = ""] = apiVersion.split("/").reverse();
+    const others = (answers[`/openapi/v3${root}`] as { paths: Fields } | undefined)?.paths;
     answers[`/openapi/v3${root}`] = {
       openapi: "3.0.0",
       info: { title: "fake", version: "1" },
       paths: {
+        ...others,
         [`${root}/namespaces/{namespace}/${name}/{name}`]: {
           patch: {
             parameters: [{ name: "fieldValidation", in: "query", schema: { type: "string" } }],

@@ -205,6 +205,19 @@ async function checkDelete(command: string): Promise<void> {
   assertEquals([writes, cluster.manifests], [[`DELETE ${DAEMON_SETS}/${name}`], []]);
 }
 
+/** The agent's pods get another annotation, and no other pod does. */
+async function checkAnnotate(command: string): Promise<void> {
+  await using cluster = new Cluster();
+  for (const [name, app] of [["ours-1", "ip-masq-agent"], ["ours-2", "ip-masq-agent"], ["theirs", "dns"]]) {
+    const metadata = { name, namespace: "kube-system", labels: { "k8s-app": app } };
+    const pod = JSON.stringify({ apiVersion: "v1", kind: "Pod", metadata });
+    await cluster.run(`kubectl create --validate=false -f - <<'EOF'\n${pod}\nEOF`);
+  }
+  const { writes } = await cluster.run(command);
+  const path = "/api/v1/namespaces/kube-system/pods";
+  assertEquals(writes, [`PATCH ${path}/ours-1`, `PATCH ${path}/ours-2`]);
+}
+
 /** What is checked of a command; one that is not here fails the test, until somebody says what it has to do. */
 const CHECKS: readonly (readonly [RegExp, (command: string) => Promise<void>])[] = [
   [/^kubectl apply /, checkApply],
@@ -214,6 +227,7 @@ const CHECKS: readonly (readonly [RegExp, (command: string) => Promise<void>])[]
   [/^kubectl --namespace=\S+ get daemonset \S+ --output=jsonpath=/, checkGetArgs],
   [/^kubectl --namespace=\S+ get configmap \S+ --output=yaml \| ip-masq-agent migrate /, checkMigrate],
   [/^kubectl --namespace=\S+ patch daemonset /, checkPatch],
+  [/^kubectl --namespace=\S+ annotate pods /, checkAnnotate],
   [/^kubectl --namespace=\S+ delete daemonset \S+$/, checkDelete],
 ];
 
