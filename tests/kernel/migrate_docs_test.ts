@@ -1,5 +1,5 @@
 /** What docs/migrate.md has: every config, on a real kernel in place of its old agent, and the recipes. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import page from "../../docs/migrate.md" with { type: "text" };
 import { ADDRESSES, Network } from "../sandbox/network.ts";
 import { EXECUTABLE, Sandbox, VARIANTS } from "../sandbox/sandbox.ts";
@@ -64,6 +64,24 @@ Deno.test("docs/migrate.md has one config and one migrate line for each of the f
   const sections = page.split(/^## /m).filter((it) => /^ip-masq-agent migrate /m.test(it))
     .map((it) => it.split("\n")[0]);
   assertEquals(sections, SCENARIOS.map(({ section }) => section));
+});
+
+Deno.test("docs/migrate.md asks a node what would change, and changes nothing", async () => {
+  await using sandbox = await Sandbox.create("nft");
+  const [, onNode] = blocks(section("Before anything is deployed"), "sh");
+  const [config] = blocks(section("Upstream's"), "yaml");
+  await sandbox.write("/run/config.yaml", config!);
+  const answers: [number, RegExp][] = [[1, /^\+-A IP-MASQ -d 10\.0\.0\.0\/8/m], [
+    0,
+    /^203\.0\.113\.10: masqueraded$/m,
+  ]];
+  for (const [index, line] of onNode!.trim().split("\n").entries()) {
+    const script = `cd /run; ip-masq-agent() { ${EXECUTABLE} "$@"; }; ${line}`;
+    const { code, stdout } = await sandbox.run("bash", ["-c", script]);
+    assertEquals(code, answers[index]![0], line);
+    assertMatch(stdout, answers[index]![1]);
+  }
+  assertEquals(await sandbox.sh("iptables-save -t nat | grep -c IP-MASQ || true"), "0\n");
 });
 
 for (const variant of VARIANTS) {
