@@ -1,5 +1,6 @@
 /** The commands beside the agent itself: what each takes, what its help says, and its code. */
 import { cleanup } from "./commands/cleanup.ts";
+import { completion } from "./commands/completion.ts";
 import { diff } from "./commands/diff.ts";
 import { explain } from "./commands/explain.ts";
 import { migrate } from "./commands/migrate.ts";
@@ -8,12 +9,13 @@ import { validate } from "./commands/validate.ts";
 import { type FlagDefinition, FLAGS } from "./flag_definitions.ts";
 import type { SubcommandName } from "./command_names.ts";
 import type { FlagValues } from "./flag_values.ts";
+import { KNOWN_AGENTS } from "./known_agents.ts";
 import type { System } from "./system.ts";
 
 /** One command. */
 export interface CommandDefinition {
   readonly name: SubcommandName;
-  /** What help says that it does: one or two sentences. */
+  /** What help says that it does: one or two sentences, of which lists of commands have the first. */
   readonly summary: string;
   /** What it takes beside flags, as a usage line writes it; empty for nothing. */
   readonly operands: string;
@@ -31,8 +33,9 @@ function shared(...names: readonly string[]): FlagDefinition[] {
   return [...names, "help"].map((name) => FLAGS.find((it) => it.name === name)!);
 }
 
-function output(defaultValue: string, choices: string): FlagDefinition {
-  return { name: "output", alias: "o", type: "string", defaultValue, help: choices };
+function output(...values: readonly [string, ...string[]]): FlagDefinition {
+  const help = `${values.slice(0, -1).join(", ")} or ${values.at(-1)}`;
+  return { name: "output", alias: "o", type: "string", defaultValue: values[0], values, help };
 }
 
 const RULE_FLAGS = shared(
@@ -61,12 +64,12 @@ function flagsOf(...shown: readonly FlagDefinition[]): FlagDefinition[] {
 export const COMMANDS: readonly CommandDefinition[] = [
   {
     name: "validate",
-    summary: "Checks configs, files or folders of them, and says what is wrong and how to fix it.",
+    summary: "Checks configs, and says what is wrong and how to fix it. A path may be a file or a folder.",
     operands: "[PATH|-]...",
     examples: ["ip-masq-agent validate --strict", "ip-masq-agent validate - <config.yaml"],
     flags: flagsOf(
       { name: "strict", type: "boolean", defaultValue: "false", help: "fail for warnings, too" },
-      output("text", "text or json"),
+      output("text", "json"),
       ...shared("config-path", "enable-ipv6", "nomasq-all-reserved-ranges"),
     ),
     exitCodes: "0 all good, 2 a config or the usage is bad",
@@ -74,19 +77,19 @@ export const COMMANDS: readonly CommandDefinition[] = [
   },
   {
     name: "render",
-    summary: "Prints the rules that the config gives, without touching the kernel.",
+    summary: "Prints the rules that the config gives. Does not touch the kernel.",
     operands: "",
     examples: [
       "ip-masq-agent render -o table",
       "ip-masq-agent render --config-path=- --to-ports=1024-29999 <config.yaml",
     ],
-    flags: flagsOf(output("iptables", "iptables, nft, table or json"), ...RULE_FLAGS),
+    flags: flagsOf(output("iptables", "nft", "table", "json"), ...RULE_FLAGS),
     exitCodes: "0 done, 2 the config or the usage is bad",
     execute: render,
   },
   {
     name: "explain",
-    summary: "Says for each destination whether it is masqueraded, and by which rule.",
+    summary: "Says whether a destination is masqueraded, and by which rule.",
     operands: "ADDRESS...",
     examples: [
       "ip-masq-agent explain 10.1.2.3 203.0.113.10",
@@ -102,7 +105,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       { name: "via", type: "string", defaultValue: "", help: "interface that it leaves by" },
       { name: "protocol", type: "string", defaultValue: "", help: "tcp, udp, sctp, icmp, ... or a number" },
       { name: "port", type: "string", defaultValue: "", help: "destination port" },
-      output("text", "text or json"),
+      output("text", "json"),
       ...RULE_FLAGS,
     ),
     exitCodes: "0 done, 2 an address, the config or the usage is bad",
@@ -111,7 +114,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
   {
     name: "diff",
     summary:
-      "Prints what a sync would change in the kernel, and changes nothing. Warns of rules of others that masquerade before ours are reached.",
+      "Prints what a sync would change, and changes nothing. Warns of rules of others that masquerade before ours are reached.",
     operands: "",
     examples: ["ip-masq-agent diff --enable-ipv6", "ip-masq-agent diff --config-path=- <config.yaml"],
     flags: flagsOf(...shared("backend").slice(0, 1), ...RULE_FLAGS),
@@ -121,7 +124,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
   {
     name: "cleanup",
     summary:
-      "Removes our rules: both families, every iptables, nftables, also chains of an earlier --masq-chain. Stop the agent first: it would put them back.",
+      "Removes our rules. It looks at both families, every iptables and nftables, and finds chains of an earlier --masq-chain too. Stop the agent first: it would put them back.",
     operands: "",
     examples: ["ip-masq-agent cleanup --dry-run", "ip-masq-agent cleanup --masq-chain=MY-CHAIN"],
     flags: flagsOf(
@@ -139,7 +142,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
   {
     name: "migrate",
     summary:
-      "Says how to go on from another ip-masq-agent: its container's arguments and config (the text, or a ConfigMap) in; flags, config and what changes out.",
+      "Says how to go on from another ip-masq-agent. Give it that one's container arguments and config (the text, or a ConfigMap): it prints flags, a config and what changes.",
     operands: "[FILE|-]...",
     examples: [
       "ip-masq-agent migrate --args='--masq-chain=IP-MASQ --v=2' - <config.yaml",
@@ -152,12 +155,22 @@ export const COMMANDS: readonly CommandDefinition[] = [
         name: "from",
         type: "string",
         defaultValue: "",
+        values: KNOWN_AGENTS.map(({ name }) => name),
         help: "upstream, gke, azure, tke or cce; without it, what args and config suggest",
       },
-      output("text", "text or json"),
+      output("text", "json"),
       ...shared(),
     ],
     exitCodes: "0 done, 2 the arguments, the config or the usage are bad",
     execute: migrate,
+  },
+  {
+    name: "completion",
+    summary: "Prints the script that completes commands and flags in a shell.",
+    operands: "bash|zsh|fish",
+    examples: ["source <(ip-masq-agent completion bash)", "ip-masq-agent completion fish | source"],
+    flags: shared(),
+    exitCodes: "0 done, 2 bad usage",
+    execute: (flags, system) => completion(flags, system, COMMANDS),
   },
 ];

@@ -1,5 +1,6 @@
 /** The flags of the agent: the one definition that parsing, help and the README share. */
 
+import { BACKEND_NAMES } from "../backends/backend_name.ts";
 import { DEFAULT_CONFIG_PATHS } from "./config_paths.ts";
 
 /** One flag, as `--name`. */
@@ -9,6 +10,8 @@ export interface FlagDefinition {
   readonly alias?: string;
   readonly type: "boolean" | "string" | "count";
   readonly defaultValue: string;
+  /** What a shell offers as its value: these words, or files. */
+  readonly values?: readonly string[] | "file";
   /** What help says. Flags without it are accepted for old manifests' sake and do nothing. */
   readonly help?: string;
 }
@@ -22,12 +25,14 @@ export const FLAGS: readonly FlagDefinition[] = [
     name: "config-path",
     type: "string",
     defaultValue: DEFAULT_CONFIG_PATHS.join(" or "),
+    values: "file",
     help: "config file, folder, or - for stdin",
   },
   {
     name: "backend",
     type: "string",
     defaultValue: "auto",
+    values: ["auto", ...BACKEND_NAMES],
     help: "auto, nftables, iptables, iptables-nft or iptables-legacy",
   },
   { name: "once", type: "boolean", defaultValue: "false", help: "sync once and exit" },
@@ -81,7 +86,13 @@ export const FLAGS: readonly FlagDefinition[] = [
     defaultValue: "false",
     help: "remove the rules when the daemon ends",
   },
-  { name: "log-format", type: "string", defaultValue: "text", help: "text, as klog writes it, or json" },
+  {
+    name: "log-format",
+    type: "string",
+    defaultValue: "text",
+    values: ["text", "json"],
+    help: "text, as klog writes it, or json",
+  },
   { name: "skip_headers", type: "boolean", defaultValue: "false", help: "log without severity and time" },
   { name: "version", alias: "V", type: "boolean", defaultValue: "false", help: "print the version and exit" },
   { name: "help", alias: "h", type: "boolean", defaultValue: "false", help: "print this and exit" },

@@ -1,6 +1,8 @@
 /** What `--help` prints. */
 import { type CommandDefinition, COMMANDS } from "./command_definitions.ts";
 import { type FlagDefinition, FLAGS } from "./flag_definitions.ts";
+import { firstSentence } from "./first_sentence.ts";
+import { formatTable } from "./text_table.ts";
 
 /** Help for the agent: what it is, two examples, every command and flag. At most 80 columns. */
 export function usage(): string {
@@ -11,12 +13,15 @@ export function usage(): string {
     ]
       .map((line) => `${line}\n`).join("")
   );
-  const commands = COMMANDS.map(({ name, operands }) =>
-    `  ip-masq-agent ${name} [FLAG]... ${operands}`.trimEnd()
+  const commands = formatTable(
+    COMMANDS.map((command) => [`  ${command.name}`, firstSentence(command.summary)]),
   );
   return `ip-masq-agent decides which outbound traffic is masqueraded.
 
-Usage: ip-masq-agent [FLAG]...          the agent itself
+Usage: ip-masq-agent [FLAG]...
+       ip-masq-agent COMMAND [FLAG]... [OPERAND]...
+
+Commands, instead of the agent itself:
 ${commands.join("\n")}
 
 Examples:
@@ -33,7 +38,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage or bad config.
 export function commandUsage(definition: CommandDefinition): string {
   const { name, summary, operands, examples, exitCodes } = definition;
   const flags = definition.flags.filter(({ name, help }) => help !== undefined && name !== "help");
-  const width = Math.max(...flags.map((flag) => nameOf(flag).length));
+  const width = Math.max(0, ...flags.map((flag) => nameOf(flag).length));
   const lines = flags.map((flag) => {
     const words = `${flag.help}${presetOf(flag)}`;
     return `  ${nameOf(flag).padEnd(width)}  ${
@@ -47,14 +52,14 @@ ${wrap(summary, 80).join("\n")}
 Examples:
 ${examples.map((example) => `  ${example}`).join("\n")}
 
-Flags:
-${lines.join("\n")}
-
-${wrap(`Exit codes: ${exitCodes}.`, 80).join("\n")}
+${lines.length === 0 ? "" : `Flags:\n${lines.join("\n")}\n\n`}${
+    wrap(`Exit codes: ${exitCodes}.`, 80).join("\n")
+  }
 `;
 }
 
-function nameOf(flag: FlagDefinition): string {
+/** A flag as help shows it, with its short name and the kind of its value. */
+export function nameOf(flag: FlagDefinition): string {
   return `${flag.alias === undefined ? "" : `-${flag.alias}, `}--${flag.name}${valueOf(flag)}`;
 }
 
@@ -62,7 +67,8 @@ function valueOf({ type }: FlagDefinition): string {
   return { boolean: "", string: "=TEXT", count: "=N" }[type];
 }
 
-function presetOf({ defaultValue }: FlagDefinition): string {
+/** The value of a flag that is not given, as help tells it; empty where there is nothing to tell. */
+export function presetOf({ defaultValue }: FlagDefinition): string {
   return defaultValue === "" || defaultValue === "false" ? "" : ` (default ${defaultValue})`;
 }
 

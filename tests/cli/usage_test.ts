@@ -48,6 +48,7 @@ Exit codes: 0 done, 1 ${"z".repeat(57)}.
 `,
   );
   assertStringIncludes(commandUsage({ ...DEFINITION, operands: "" }), "validate [FLAG]...\n");
+  assertEquals(commandUsage({ ...DEFINITION, flags: [] }).includes("Flags:"), false);
   assertStringIncludes(
     commandUsage({ ...DEFINITION, exitCodes: `0 done, 1 ${"z".repeat(58)}` }),
     "done, 1\nzz",
@@ -56,10 +57,11 @@ Exit codes: 0 done, 1 ${"z".repeat(57)}.
 
 Deno.test("usage() tells every command and flag, and which value a flag has where it is not given", () => {
   const text = usage();
+  assertEquals(text.split("\n").filter((line) => line.length > 80), []);
   for (
     const part of [
-      "\n  ip-masq-agent validate [FLAG]... [PATH|-]...\n",
-      "\n  ip-masq-agent cleanup [FLAG]...\n",
+      "\n  validate    Checks configs, and says what is wrong and how to fix it.\n",
+      "\n  cleanup     Removes our rules.\n",
       "\n  --config-path=TEXT\n        config file, folder, or - for stdin (default /etc/config/ip-masq-agent\n        or /etc/ip-masq-agent)\n  --backend=TEXT\n",
       "\n  --once\n        sync once and exit\n",
       "\n  --random-fully\n        unguessable source ports (default true)\n",

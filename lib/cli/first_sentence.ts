@@ -1,0 +1,4 @@
+/** A text's first sentence, for lists that have no room for more. */
+export function firstSentence(text: string): string {
+  return text.replace(/\. .*/s, ".");
+}
