@@ -1,5 +1,5 @@
 # The commands that a person types; the tasks themselves stand in deno.json.
-.PHONY: run test test-hosts fuzz policies mutants bench bench-flows check build install image test-image manifests release fmt setup clean
+.PHONY: run test test-hosts fuzz policies mutants bench bench-flows check build install uninstall deb test-delivery image test-image manifests release fmt setup clean
 
 VERSION = $(shell node -p 'require("./deno.json").version')
 
@@ -21,6 +21,12 @@ test-hosts: dist/ip-masq-agent
 	@tools/packages
 	@tools/host_roots
 	@$(DENO) task --quiet test:hosts
+
+# What is delivered beside the executable: package, man page, completions.
+test-delivery: deb
+	@tools/packages
+	@tools/host_roots checkers
+	@$(DENO) task --quiet test:delivery
 
 # A million random configs, always the same ones: FUZZ="COUNT SEED" for others.
 fuzz: setup
@@ -57,17 +63,44 @@ dist/ip-masq-agent: $(SOURCES) dist/commit tools/permissions tools/setup tools/d
 	@mkdir -p dist
 	@$(DENO) task --quiet compile
 
+# The man page, the completions and the documents, as they are installed.
+dist/papers: $(SOURCES) $(shell find docs deploy -type f) README.md CHANGELOG.md SECURITY.md tools/papers.ts tools/man_page.ts
+	@tools/setup
+	@rm -rf dist/papers
+	@$(DENO) task --quiet papers "$$(git log -1 --format=%cs 2>/dev/null || date --utc +%F)"
+	@touch dist/papers
+
 # The executable, its systemd unit and its papers, below DESTDIR; a config only where there is none.
 DESTDIR :=
 PREFIX := /usr/local
-install: dist/ip-masq-agent
-	install -D -m 755 dist/ip-masq-agent $(DESTDIR)$(PREFIX)/sbin/ip-masq-agent
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/ip-masq-agent LICENSE README.md CHANGELOG.md deploy/image/deno-license
+BIN = $(DESTDIR)$(PREFIX)/sbin
+SHARE = $(DESTDIR)$(PREFIX)/share
+COMPLETIONS = $(SHARE)/bash-completion/completions/ip-masq-agent $(SHARE)/zsh/site-functions/_ip-masq-agent \
+  $(SHARE)/fish/vendor_completions.d/ip-masq-agent.fish
+install: dist/ip-masq-agent dist/papers
+	install -D -m 755 dist/ip-masq-agent $(BIN)/ip-masq-agent
+	install -d $(SHARE)/doc $(dir $(COMPLETIONS))
+	rm -rf $(SHARE)/doc/ip-masq-agent
+	cp -r dist/papers/doc $(SHARE)/doc/ip-masq-agent
+	install -m 644 -t $(SHARE)/doc/ip-masq-agent LICENSE deploy/image/deno-license
+	install -D -m 644 -t $(SHARE)/man/man8 dist/papers/ip-masq-agent.8
+	install -m 644 dist/papers/completion.bash $(word 1,$(COMPLETIONS))
+	install -m 644 dist/papers/completion.zsh $(word 2,$(COMPLETIONS))
+	install -m 644 dist/papers/completion.fish $(word 3,$(COMPLETIONS))
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/etc/ip-masq-agent
 	sed 's|/usr/local/|$(PREFIX)/|' deploy/systemd/ip-masq-agent.service \
 	  >$(DESTDIR)$(PREFIX)/lib/systemd/system/ip-masq-agent.service
 	[ -n "$$(ls $(DESTDIR)/etc/ip-masq-agent)" ] || \
 	  install -m 644 deploy/config/ip-masq-agent.yaml $(DESTDIR)/etc/ip-masq-agent/ip-masq-agent.yaml
+
+# What `make install` brought, but the config. It stops nothing and removes no rules: docs/install.md tells how.
+uninstall:
+	rm -rf $(BIN)/ip-masq-agent $(DESTDIR)$(PREFIX)/lib/systemd/system/ip-masq-agent.service $(COMPLETIONS) \
+	  $(SHARE)/man/man8/ip-masq-agent.8 $(SHARE)/doc/ip-masq-agent
+
+# The package for Debian and its relatives, for this machine's architecture, in dist.
+deb: dist/ip-masq-agent dist/papers
+	@tools/deb dist
 
 # The container image, as localhost/ip-masq-agent:VERSION, in the store of buildah and podman.
 image: setup

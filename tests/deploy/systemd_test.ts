@@ -5,7 +5,8 @@ import { Sandbox } from "../sandbox/sandbox.ts";
 const ROOT = fromFileUrl(new URL("../..", import.meta.url));
 const UNIT = `${ROOT}deploy/systemd/ip-masq-agent.service`;
 /** Installs what is built, without building it again. */
-const INSTALL = `make --directory=${ROOT} --silent --old-file=dist/ip-masq-agent install`;
+const MAKE = `make --directory=${ROOT} --silent --old-file=dist/ip-masq-agent`;
+const INSTALL = `${MAKE} install`;
 
 /** The values of a setting, which may stand on several lines. */
 async function setting(name: string): Promise<string[]> {
@@ -56,4 +57,13 @@ Deno.test("make install keeps a config that is there, and honours PREFIX and DES
   assert(/^ExecStart=\/usr\/sbin\/ip-masq-agent /m.test(unit), unit);
   await sandbox.sh(`${INSTALL} DESTDIR=/run/new`);
   assertEquals(await sandbox.sh("ls /run/new/etc/ip-masq-agent"), "ip-masq-agent.yaml\n");
+});
+
+Deno.test("make uninstall leaves the config and nothing else of what make install brought", async () => {
+  await using sandbox = await Sandbox.create();
+  const files = () => sandbox.sh("cd /run/dest && find . -type f");
+  await sandbox.sh(`${INSTALL} DESTDIR=/run/dest PREFIX=/usr`);
+  assert((await files()).split("\n").length > 20);
+  await sandbox.sh(`${MAKE} uninstall DESTDIR=/run/dest PREFIX=/usr`);
+  assertEquals(await files(), "./etc/ip-masq-agent/ip-masq-agent.yaml\n");
 });

@@ -94,6 +94,74 @@ for (const variant of VARIANTS) {
 /** The files that `make release` wrote. */
 const RELEASE = fromFileUrl(new URL("../../dist/release", import.meta.url));
 
+Deno.test("the Debian package installs, upgrades, and takes its rules with it", async (t) => {
+  await using host = await Host.boot({ "/release": RELEASE });
+  await host.until("systemctl is-active multi-user.target");
+  const show = async (property: string) =>
+    (await host.sh(`systemctl show --property ${property} --value ip-masq-agent`)).trim();
+
+  await t.step("an installation enables and starts the service", async () => {
+    await host.sh("dpkg --install /release/ip-masq-agent_*_amd64.deb");
+    await host.until(`${CHAIN} | grep MASQUERADE`);
+    assertEquals([await show("ActiveState"), await show("UnitFileState")], ["active", "enabled"]);
+    assertEquals(await host.sh("dpkg --verify ip-masq-agent; dpkg --audit"), "");
+  });
+
+  await t.step("an upgrade keeps the config and the rules, and starts the service anew", async () => {
+    await host.sh(`
+      echo 'nonMasqueradeCIDRs: [10.9.0.0/16]' >/etc/ip-masq-agent/ip-masq-agent.yaml
+      systemctl reload ip-masq-agent
+    `);
+    await host.until(`${CHAIN} | grep -- '-d 10.9.0.0/16'`, SOONER_THAN_INTERVAL_MS);
+    const before = await show("MainPID");
+    const handles = "nft -a list chain ip nat IP-MASQ-AGENT | sed 's/packets [0-9]* bytes [0-9]*//'";
+    const rules = await host.sh(handles);
+    await host.sh(`
+      dpkg-deb --raw-extract /release/ip-masq-agent_*_amd64.deb /tmp/next
+      sed -i 's/^Version: .*/Version: 99/' /tmp/next/DEBIAN/control
+      echo '# of the next version' >>/tmp/next/etc/ip-masq-agent/ip-masq-agent.yaml
+      dpkg-deb --root-owner-group -Znone --build /tmp/next /tmp/next.deb
+      dpkg --force-confold --install /tmp/next.deb
+    `);
+    await host.until("systemctl is-active ip-masq-agent");
+    assertEquals(await show("MainPID") === before, false);
+    assertEquals(await host.sh(handles), rules);
+    assertStringIncludes(await host.sh("cat /etc/ip-masq-agent/ip-masq-agent.yaml"), "10.9.0.0/16");
+  });
+
+  await t.step("a service that was disabled stays so", async () => {
+    await host.sh("systemctl disable --now ip-masq-agent; dpkg --force-confold --install /tmp/next.deb");
+    assertEquals([await show("ActiveState"), await show("UnitFileState")], ["inactive", "disabled"]);
+    await host.sh("systemctl enable --now ip-masq-agent");
+    await host.until("systemctl is-active ip-masq-agent");
+  });
+
+  await t.step("a removal stops the service and removes the rules, and keeps the config", async () => {
+    await host.sh("dpkg --remove ip-masq-agent");
+    assertEquals(await host.sh("nft list ruleset | grep -i masq-agent || true"), "");
+    assertEquals([await show("ActiveState"), await show("LoadState")], ["inactive", "not-found"]);
+    assertStringIncludes(await host.sh("cat /etc/ip-masq-agent/ip-masq-agent.yaml"), "10.9.0.0/16");
+  });
+
+  await t.step("a purge leaves nothing", async () => {
+    await host.sh("dpkg --purge ip-masq-agent");
+    assertEquals(
+      await host.sh(
+        "find /etc /usr /var -name '*ip-masq-agent*' -not -path '/var/lib/dpkg/*' -not -path '/var/log/*'",
+      ),
+      "",
+    );
+  });
+
+  await t.step("a service that was masked before is installed without a start", async () => {
+    await host.sh("systemctl mask ip-masq-agent; dpkg --install /release/ip-masq-agent_*_amd64.deb");
+    assertEquals([await show("ActiveState"), await show("UnitFileState")], ["inactive", "masked"]);
+    assertEquals(await host.sh("nft list ruleset | grep -i masq-agent || true"), "");
+    await host.sh("systemctl unmask ip-masq-agent; systemctl enable --now ip-masq-agent");
+    await host.until(`${CHAIN} | grep MASQUERADE`);
+  });
+});
+
 Deno.test("docs/install.md: the commands for a host with systemd work as written", async () => {
   const text = await Deno.readTextFile("docs/install.md");
   const section = text.slice(text.indexOf("## A host with systemd"), text.indexOf("## cloud-init"));

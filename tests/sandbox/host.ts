@@ -25,18 +25,21 @@ touch "$folder/root$3"
 mount --bind "$3" "$folder/root$3"
 `;
 
+/** The root with the tools that check what is delivered. */
+export const CHECKERS = "checkers";
+
 /** A root of a suite inside of a sandbox, which takes it away with itself. The executable has its path of outside. */
 export class Host {
-  readonly suite: Suite;
+  readonly suite: Suite | typeof CHECKERS;
   readonly #sandbox: Sandbox;
 
-  private constructor(sandbox: Sandbox, suite: Suite) {
+  private constructor(sandbox: Sandbox, suite: Host["suite"]) {
     this.#sandbox = sandbox;
     this.suite = suite;
   }
 
   /** Brings the root of a suite into a sandbox. Throws where tools/host_roots did not make it. */
-  static async create(sandbox: Sandbox, suite: Suite): Promise<Host> {
+  static async create(sandbox: Sandbox, suite: Host["suite"]): Promise<Host> {
     const root = fromFileUrl(new URL(`../../.cache/roots/${suite}`, import.meta.url));
     const { code, stderr } = await sandbox.run("bash", ["-euc", MOUNT, "-", suite, root, EXECUTABLE]);
     if (code !== 0) {
