@@ -36,19 +36,42 @@ export function natPartOf(saved: string): string | undefined {
   );
 }
 
-/** The target that a rule jumps or goes to; undefined for a rule that only counts. */
+/** A target among the words of a rule. */
+export interface TargetWord {
+  readonly name: string;
+  /** The index of `-j` or `-g`. */
+  readonly at: number;
+  readonly isGoto: boolean;
+}
+
+/** Where a rule jumps or goes to; undefined for one that only counts. */
+export function targetIn(words: readonly string[]): TargetWord | undefined {
+  const at = findOption(words, "-j", "-g");
+  const name = words[at + 1];
+  return at === -1 || name === undefined ? undefined : { name, at, isGoto: words[at] === "-g" };
+}
+
+/** The name of a rule's target; undefined for a rule that only counts. */
 export function targetOf({ words }: Pick<TableRule, "words">): string | undefined {
-  return wordBehind(words, "-j") ?? wordBehind(words, "-g");
+  return targetIn(words)?.name;
 }
 
 /** The comment of a rule; empty for none. */
 export function commentOf({ words }: Pick<TableRule, "words">): string {
-  return wordBehind(words, "--comment") ?? "";
+  const at = findOption(words, "--comment");
+  return at === -1 ? "" : words[at + 1] ?? "";
 }
 
-function wordBehind(words: readonly string[], option: string): string | undefined {
-  const index = words.indexOf(option);
-  return index === -1 ? undefined : words[index + 1];
+/** Options whose value is any text: it may look like an option, which is printed without quotes. */
+const TEXT_OPTIONS = ["--comment", "--string", "--hex-string", "--log-prefix", "--nflog-prefix"];
+
+/** The index of the first of some options; -1 where there is none. */
+function findOption(words: readonly string[], ...options: readonly string[]): number {
+  for (let at = 0; at < words.length; at++) {
+    if (options.includes(words[at]!)) return at;
+    if (TEXT_OPTIONS.includes(words[at]!)) at++;
+  }
+  return -1;
 }
 
 /** Splits a line into words; double quotes group, a backslash takes the next character as it is. */

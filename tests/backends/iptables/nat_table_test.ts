@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { findOurChains } from "../../../lib/backends/iptables/listing.ts";
-import { natPartOf, parseNatTable, targetOf } from "../../../lib/backends/iptables/nat_table.ts";
+import { commentOf, natPartOf, parseNatTable, targetOf } from "../../../lib/backends/iptables/nat_table.ts";
 import { readNatTable } from "../../../lib/backends/iptables/restore_command.ts";
 import { parseChainName } from "../../../lib/config/chain_name.ts";
 import { CommandError, CommandNotFoundError } from "../../../lib/ports.ts";
@@ -31,6 +31,21 @@ Deno.test("parseNatTable() gives every chain with its rules in order", () => {
     "MASQUERADE",
   ]);
   assertEquals(table.get("KUBE-POSTROUTING")?.map(({ number }) => number), [1, 2, 3]);
+});
+
+Deno.test("targetOf() and commentOf() take no text of a rule for an option", () => {
+  const cases: [line: string, target: string | undefined, comment: string][] = [
+    ["-m comment --comment -j -j RETURN", "RETURN", "-j"],
+    ["-m comment --comment --comment -g A", "A", "--comment"],
+    ["-m comment --comment -g", undefined, "-g"],
+    ["-m string --string --comment --algo bm -m comment --comment x -j A", "A", "x"],
+    ["-j LOG --log-prefix -j", "LOG", ""],
+    ["-m comment --comment", undefined, ""],
+  ];
+  for (const [line, target, comment] of cases) {
+    const [rule] = parseNatTable(`-A POSTROUTING ${line}\n`).get("POSTROUTING")!;
+    assertEquals([targetOf(rule!), commentOf(rule!)], [target, comment], line);
+  }
 });
 
 Deno.test("findOurChains() knows our chains by name, by the jump's comment and by the rules' comments", async (t) => {
