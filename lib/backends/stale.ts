@@ -128,7 +128,7 @@ function findUsers(table: NatTable, name: ChainName): string[] {
  *
  * @throws {CommandError} It does not say.
  */
-async function askVariant(family: IpFamily, runner: CommandRunner): Promise<Variant> {
+export async function askVariant(family: IpFamily, runner: CommandRunner): Promise<Variant> {
   const name = RESTORE_COMMANDS[FALLBACK satisfies IptablesProgram][family];
   const { stdout } = await runner.run({ name, args: ["--version"] });
   const variant = variantOf(stdout);

@@ -1,11 +1,10 @@
 /** What a sync would change, for `diff` and `--dry-run`. */
 import { readConfig } from "../agent/read_config.ts";
 import type { Backend, Plan } from "../backends/backend.ts";
-import { readNatTable } from "../backends/iptables/restore_command.ts";
-import { findForeignRules, formatForeignRule } from "../host/foreign_rules.ts";
+import { formatOtherRule, readOtherRules } from "../host/other_rules.ts";
 import { formatProblem } from "../config/problem.ts";
 import { buildRuleset } from "../rules/ruleset.ts";
-import { CommandError, CommandNotFoundError, type ConfigSource } from "../ports.ts";
+import { CommandError, type ConfigSource } from "../ports.ts";
 import { type BackendOptions, createBackends } from "./backends.ts";
 import type { RuleOptions } from "./flag_values.ts";
 import type { System } from "./system.ts";
@@ -50,25 +49,23 @@ export async function showDifferences(
       if (plan.drift.length > 0) changed++;
       const lines = formatPlan(plan, backend.describe(), source.path);
       for (const line of system.useColor ? colourDiff(lines) : lines) system.printOut(`${line}\n`);
-      await warnOfForeignRules(backend, options, system);
+      await warnOfOtherRules(backend, options, system);
     });
   }
   return { changed, failures };
 }
 
-/** Of nftables, the nat table of iptables is looked at under the plain name. */
-async function warnOfForeignRules(
-  { name, family }: Backend,
+/** What can't be read of others changes nothing about ours. */
+async function warnOfOtherRules(
+  { name: backend, family }: Backend,
   { chainName }: BackendOptions,
   { runner, printError }: System,
 ): Promise<void> {
-  try {
-    const table = await readNatTable(family, runner, name === "nftables" ? "iptables" : name);
-    for (const rule of table === undefined ? [] : findForeignRules(table, chainName)) {
-      printError(`warning: ${family}: ${formatForeignRule(rule)}\n`);
-    }
-  } catch (error) {
-    if (!(error instanceof CommandNotFoundError)) throw error;
+  const warn = (message: string) => printError(`warning: ${family}: ${message}\n`);
+  const onUnread = (message: string) => warn(`rules of others may be missed here: ${message}`);
+  for (const rule of await readOtherRules({ runner, family, backend, chainName, onUnread })) {
+    if (rule.isUsual) printError(`note: ${family}: ${formatOtherRule(rule)}\n`);
+    else warn(formatOtherRule(rule));
   }
 }
 

@@ -481,8 +481,10 @@ type Reply = NonNullable<Machine["reply"]>;
 /** A kernel that has what `-S` lists, in each family and variant. */
 function kernel(listing: string): Reply {
   const saved = listing.replace(/^-N (\S+)$/gm, ":$1 - [0:0]");
-  return ({ name, input }) => {
+  return ({ name, input, args }) => {
+    if (args.includes("chains")) return { stdout: '{"nftables": []}' };
     if (name === "nft") return { code: 1, stderr: "Error: No such file or directory\n" };
+    if (input === undefined && name.endsWith("-restore")) return { stdout: `${name} v1.8.11 (nf_tables)\n` };
     if (name.endsWith("-save")) return { stdout: `*nat\n:POSTROUTING ACCEPT [0:0]\n${saved}COMMIT\n` };
     if (!input!.includes("-S")) return {};
     const isAbsent = input!.includes("-S IP-MASQ-AGENT") && !listing.includes("-N IP-MASQ-AGENT");

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import type { Command } from "../../lib/ports.ts";
+import { type Command, CommandNotFoundError } from "../../lib/ports.ts";
 import type { Reply } from "../fakes/command_runner.ts";
 import { NatKernel } from "../fakes/nat_kernel.ts";
 import { type Ran, runOn } from "../fakes/system.ts";
@@ -71,7 +71,7 @@ Deno.test("diff does not show shares of the packets that the kernel rounded", as
   assertEquals(out.includes("probability 0.46929256292 "), true, out);
 });
 
-Deno.test("diff warns of rules of others that come before ours, whether something differs or not", async (t) => {
+Deno.test("diff warns of rules of others before and behind ours, whether something differs or not", async (t) => {
   const changes: [name: string, change: (kernel: NatKernel) => void, code: number][] = [
     ["nothing", () => {}, 0],
     ["a rule", (kernel) => kernel.rules()!.pop(), 1],
@@ -89,45 +89,50 @@ Deno.test("diff warns of rules of others that come before ours, whether somethin
       );
       assertEquals([ran.code, ran.error], [
         code,
-        "warning: IPv4: POSTROUTING rule 1 masquerades before our chain is reached: " +
-        "-A POSTROUTING -o eth1 -j MASQUERADE\n",
+        "warning: IPv4: nat (iptables-nft): POSTROUTING rule 1 masquerades before our rules are asked: " +
+        "-A POSTROUTING -o eth1 -j MASQUERADE\n" +
+        "warning: IPv4: nat (iptables-nft): POSTROUTING rule 3 masquerades what our rules keep: " +
+        "-A POSTROUTING -o eth2 -j MASQUERADE\n",
       ]);
     });
   }
 });
 
-Deno.test("diff with nftables looks for rules of others in the plain iptables, where that is installed", async (t) => {
+Deno.test("diff with nftables looks for rules of others in both variants of iptables, and says what it can't read", async (t) => {
   const saved = "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n";
-  const kernel = new NatKernel();
-  const cases: [name: string, save: (command: Command) => Reply, error: string, code: number][] = [
+  const missing = ({ name }: Command) => new CommandNotFoundError(name, ["/usr/sbin"]);
+  const cases: [name: string, save: (command: Command) => Reply, error: string][] = [
     [
       "installed",
       () => ({ stdout: saved }),
-      "warning: IPv4: POSTROUTING rule 1 masquerades before our chain is reached: -A POSTROUTING -j MASQUERADE\n",
-      1,
+      "warning: IPv4: nat (iptables-legacy): POSTROUTING rule 1 masquerades before our rules are asked: " +
+      "-A POSTROUTING -j MASQUERADE\n",
     ],
-    ["not installed", kernel.run, "", 1],
-    ["it has no nat table", () => ({ stdout: "" }), "", 1],
+    ["not installed", missing, ""],
+    ["it has no nat table", () => ({ stdout: "" }), ""],
     [
       "it fails",
       () => ({ code: 1, stderr: "no" }),
-      "ip-masq-agent: IPv4: iptables-save cannot read the rules: exit code 1: no\n",
-      2,
+      "warning: IPv4: rules of others may be missed here: iptables-legacy-save cannot read the rules: exit code 1: no\n",
     ],
   ];
-  for (const [name, save, error, code] of cases) {
+  for (const [name, save, error] of cases) {
     await t.step(name, async () => {
       const ran = await runOn(
         {
           files: FILES,
           reply: (command) =>
-            command.name === "nft" ? { code: 1, stderr: "Error: No such file or directory" } : save(command),
+            command.name !== "nft"
+              ? save(command)
+              : command.args.includes("chains")
+              ? { stdout: '{"nftables": []}' }
+              : { code: 1, stderr: "Error: No such file or directory" },
         },
         "diff",
         "--backend=nftables",
       );
-      assertEquals([ran.code, ran.error], [code, error]);
-      assertEquals(ran.commands.map((command) => command.name), ["nft", "iptables-save"]);
+      assertEquals([ran.code, ran.error], [1, error]);
+      assertEquals(ran.commands.map((command) => command.name), ["nft", "nft", "iptables-legacy-save"]);
     });
   }
 });
