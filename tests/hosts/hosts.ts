@@ -19,8 +19,25 @@ nonMasqueradeCIDRs: ["10.0.0.0/9", "10.128.0.0/9", "192.0.2.1/32", "fd00::/8", "
 masqueradeCIDRs: ["10.9.0.0/16", "2001:db8:1::/48"]
 `;
 
-/** Another one. */
-export const OTHER_CONFIG = 'nonMasqueradeCIDRs: ["172.16.0.0/12", "2001:db8::/32"]\n';
+/** Another one, with rules of one's own: an update adds sets and takes others away. */
+export const OTHER_CONFIG = `
+nonMasqueradeCIDRs: ["172.16.0.0/12", "2001:db8::/32"]
+rules:
+  - name: billing
+    from: ["10.244.8.0/24", "fd00:8::/64"]
+    to: ["203.0.113.0/24", "2001:db8:2::/48"]
+    via: [eth0, eth1, wlan+]
+    action: snat
+    address: [198.51.100.7, "2001:db8:5::7"]
+  - protocols: [tcp, udp]
+    ports: [80, 5000-6000]
+    action: snat
+    address: [198.51.100.8-198.51.100.9, "2001:db8:5::1-2001:db8:5::9"]
+  - protocols: [icmp]
+    action: keep
+  - from: node
+    action: masquerade
+`;
 
 /** With and without ports, always for both families. */
 export const FLAGS: readonly (readonly string[])[] = [

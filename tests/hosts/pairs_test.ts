@@ -20,8 +20,10 @@ for (const backend of BACKENDS) {
         }
         await hosts.of(reader).writeConfig(OTHER_CONFIG);
         await hosts.of(writer).writeConfig(OTHER_CONFIG);
-        await hosts.write(reader, backend, ...FLAGS[0]!);
-        await hosts.assertStands(writer, backend, ...FLAGS[0]!);
+        for (const flags of FLAGS) {
+          await hosts.write(reader, backend, ...flags);
+          await hosts.assertStands(writer, backend, ...flags);
+        }
         await hosts.cleanup(reader);
         await hosts.write(writer, backend, ...FLAGS[0]!);
         await hosts.cleanup(reader);

@@ -18,7 +18,8 @@ export type TableChange =
 /**
  * One transaction. It holds no rule twice whatever is there by then: rules are flushed before they are added. A chain
  * or counter that is declared and there already stays as it is, with its hook and its count. An update fails where the
- * table has just gone: nft 0.9.8 crashes where a table is added, not deleted, and then declared with a set.
+ * table has just gone: nft 0.9.8 crashes where a table is added, not deleted, and then declared with a set. It crashes,
+ * too, behind any `delete set` where a table that stands is declared with a new set: so sets are added by name before.
  */
 export function formatChange(table: NftTable, change: TableChange): string {
   const name = tableName(table);
@@ -28,6 +29,9 @@ export function formatChange(table: NftTable, change: TableChange): string {
     lines.push(`flush table ${name}`);
     for (const set of change.removeSets) lines.push(`delete set ${name} ${set}`);
     for (const counter of change.removeCounters) lines.push(`delete counter ${name} ${counter}`);
+    for (const set of table.sets) {
+      lines.push(`add set ${name} ${set.name} { ${formatType(set, table)}; flags interval; }`);
+    }
   }
   return `${lines.join("\n")}\n${formatDefinition(table)}`;
 }
@@ -82,14 +86,19 @@ export function describeRule(chain: string, text: string): string {
 }
 
 /** What the elements are is said by `typeof`: a set declared by `type` with nft 1.1.2 or later makes older ones crash. */
-function formatSet({ name, field, comment, entries }: AddressSet, { family }: NftTable): string[] {
+function formatType({ field }: AddressSet, { family }: NftTable): string {
+  return `typeof ${NFT_FAMILY[family]} ${field}`;
+}
+
+function formatSet(set: AddressSet, table: NftTable): string[] {
+  const { name, comment, entries } = set;
   return [
     `\t# ${comment}`,
     ...entries.flatMap(({ cidr, inside }) =>
       inside === undefined ? [] : [`\t# ${cidr.text} lies inside ${inside.text}`]
     ),
     `\tset ${name} {`,
-    `\t\ttypeof ${NFT_FAMILY[family]} ${field}`,
+    `\t\t${formatType(set, table)}`,
     "\t\tflags interval",
     "\t\telements = {",
     ...entries.flatMap(({ cidr, inside }) => inside === undefined ? [`\t\t\t${cidr.text},`] : []),

@@ -150,6 +150,9 @@ Deno.test("formatChange() never adds a rule to rules that stand", () => {
     "flush table ip ip-masq-agent",
     "delete set ip ip-masq-agent linkLocal",
     "delete counter ip ip-masq-agent masqueradeCIDRs",
+    // nft 0.9.8 crashes without these two: tests/hosts has it.
+    "add set ip ip-masq-agent linkLocal { typeof ip daddr; flags interval; }",
+    "add set ip ip-masq-agent nonMasqueradeCIDRs { typeof ip daddr; flags interval; }",
   ]);
   assertEquals(head(formatChange(table, { kind: "replace" })), [
     "add table ip ip-masq-agent",
