@@ -5,7 +5,7 @@ import type { BackendDecision } from "../backends/choose.ts";
 import type { ConfigOptions } from "../config/config.ts";
 import type { IpFamily } from "../config/ip_address.ts";
 import { CommandError, type ConfigSource } from "../ports.ts";
-import { buildRuleset, type MasqueradeOptions } from "../rules/ruleset.ts";
+import { buildRuleset, type MasqueradeOptions, type Ruleset } from "../rules/ruleset.ts";
 import { ConfigKeeper } from "./config_keeper.ts";
 import { Family, type FamilyParts } from "./family.ts";
 import type { Health } from "./status.ts";
@@ -16,11 +16,11 @@ export interface AgentParts extends FamilyParts {
   /** The families that the agent looks after. */
   readonly families: readonly IpFamily[];
   /**
-   * Decides on the backend of all families: before the first sync, and again after failures.
+   * Decides on the backend of all families, whose rules it is to take: before the first sync, and again after failures.
    *
    * @throws {CommandError} None works here, for now.
    */
-  readonly chooseBackend: () => Promise<BackendDecision>;
+  readonly chooseBackend: (rulesets: readonly Ruleset[]) => Promise<BackendDecision>;
   readonly createBackend: (name: BackendName, family: IpFamily) => Promise<Backend>;
   readonly configOptions: ConfigOptions;
   readonly masquerade: MasqueradeOptions;
@@ -130,7 +130,7 @@ export class Agent {
     const { chooseBackend, createBackend, logger } = this.#parts;
     let decision: BackendDecision;
     try {
-      decision = await chooseBackend();
+      decision = await chooseBackend(this.families.flatMap(({ ruleset }) => ruleset ?? []));
     } catch (error) {
       // The one in use may work again; why it does not is said already.
       if (this.#backendName !== undefined && error instanceof CommandError) return;

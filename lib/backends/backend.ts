@@ -118,10 +118,13 @@ export class BackendError extends CommandError {
   override readonly name = "BackendError";
   /** Whether it failed because this host does not have the IP family at all. */
   readonly lacksFamily: boolean;
+  /** Whether iptables-nft can't read what stands because nft wrote it. */
+  readonly needsNft: boolean;
 
-  constructor(message: string, { lacksFamily = false } = {}) {
+  constructor(message: string, { lacksFamily = false, needsNft = false } = {}) {
     super(message);
     this.lacksFamily = lacksFamily;
+    this.needsNft = needsNft;
   }
 }
 

@@ -13,10 +13,10 @@ export interface IptablesUsage {
   readonly rules: number;
 }
 
-/** What a trial of one iptables program told. */
+/** What a trial of one iptables program told: whether it can read what stands, and would take our rules. */
 export type IptablesFinding =
-  /** `said` is why: the tool's message. */
-  | { readonly state: "missing" | "broken"; readonly said: string }
+  /** `said` is why: the tool's message; incompatible where nft wrote what stands. */
+  | { readonly state: "missing" | "broken" | "incompatible"; readonly said: string }
   /** The nft variant says, too, whether the legacy one has any table. */
   | { readonly state: "works"; readonly usage: IptablesUsage; readonly seesLegacyTables: boolean };
 
@@ -24,7 +24,7 @@ export type IptablesFinding =
 export interface Findings {
   /** iptables-nft; its usage is that of mangle and of nat's POSTROUTING. */
   readonly nft?: IptablesFinding;
-  /** iptables-legacy; tried only where it may be chosen without being in use. */
+  /** iptables-legacy; tried only before it is chosen. */
   readonly legacy?: IptablesFinding;
   /** The usage of all tables that iptables-legacy has; asked only where it has any. */
   readonly legacyUsage?: IptablesUsage;
@@ -44,10 +44,15 @@ export type Detection =
   | { readonly kind: "ask"; readonly finding: keyof Findings }
   | { readonly kind: "failure"; readonly message: string };
 
-/** Decides from what is known, or says what to find out next. At most four findings need a process. */
+/** Decides from what is known, or says what to find out next. At most five findings are asked for. */
 export function detect(findings: Findings): Detection {
-  const { nft, legacy, legacyUsage } = findings;
+  const { nft, legacy, legacyUsage, nftablesProblem } = findings;
   if (nft === undefined) return ask("nft");
+  // The host has its nat rules in nft's own language, and the other variant's would stand apart from them.
+  if (nft.state === "incompatible" && nftablesProblem === undefined) return ask("nftablesProblem");
+  if (nft.state === "incompatible" && nftablesProblem === "") {
+    return choice("nftables", `iptables-nft ${explain(nft)}`);
+  }
   if (nft.state !== "works") {
     if (legacy === undefined) return ask("legacy");
     return legacy.state === "works"
@@ -62,11 +67,11 @@ export function detect(findings: Findings): Detection {
 
 /** Both variants have tables. */
 function chooseBetween(nft: IptablesUsage, legacy: IptablesUsage, findings: Findings): Detection {
-  if (legacy.hasHint) return choice("iptables-legacy", explainKubelet(legacy));
+  if (legacy.hasHint) return chooseLegacy(explainKubelet(legacy), findings);
   if (nft.hasCanary !== legacy.hasCanary) {
     return nft.hasCanary
       ? choice("iptables-nft", explainKubelet(nft))
-      : choice("iptables-legacy", explainKubelet(legacy));
+      : chooseLegacy(explainKubelet(legacy), findings);
   }
   const { nftRules } = findings;
   if (nftRules === undefined) return ask("nftRules");
@@ -74,13 +79,29 @@ function chooseBetween(nft: IptablesUsage, legacy: IptablesUsage, findings: Find
     return choice("iptables-nft", `it has more rules than iptables-legacy: ${nftRules}, not ${legacy.rules}`);
   }
   if (legacy.rules > nftRules) {
-    return choice("iptables-legacy", `it has more rules than iptables-nft: ${legacy.rules}, not ${nftRules}`);
+    return chooseLegacy(`it has more rules than iptables-nft: ${legacy.rules}, not ${nftRules}`, findings);
   }
-  return findings.plainVariant === undefined ? ask("plainVariant") : chooseByName(findings.plainVariant);
+  const { plainVariant } = findings;
+  if (plainVariant === undefined) return ask("plainVariant");
+  if (plainVariant === "unknown") {
+    return choice("iptables-nft", "neither variant has more rules, and it is the newer one");
+  }
+  return plainVariant === "nft" ? choice("iptables-nft", BY_NAME) : chooseLegacy(BY_NAME, findings);
+}
+
+const BY_NAME = "neither variant has more rules, and it is what iptables is here";
+
+/** Whoever else uses it, it has to be seen to take our rules. */
+function chooseLegacy(reason: string, { legacy }: Findings): Detection {
+  if (legacy === undefined) return ask("legacy");
+  return legacy.state === "works"
+    ? choice("iptables-legacy", reason)
+    : choice("iptables-nft", `iptables-legacy ${explain(legacy)}`);
 }
 
 /** The nft variant works, and legacy has no tables: only where iptables is legacy, there is a question. */
-function chooseUnused(nft: IptablesUsage, { nftRules, plainVariant, legacy }: Findings): Detection {
+function chooseUnused(nft: IptablesUsage, findings: Findings): Detection {
+  const { nftRules, plainVariant } = findings;
   if (nft.hasCanary) return choice("iptables-nft", explainKubelet(nft));
   if (nft.rules > 0) return choice("iptables-nft", "it has rules, iptables-legacy none");
   if (plainVariant === undefined) return ask("plainVariant");
@@ -90,17 +111,7 @@ function chooseUnused(nft: IptablesUsage, { nftRules, plainVariant, legacy }: Fi
   if (plainVariant === "unknown") return choice("iptables-nft", "iptables-legacy has no rules");
   if (nftRules === undefined) return ask("nftRules");
   if (nftRules > 0) return choice("iptables-nft", "it has rules, iptables-legacy none");
-  // Nobody uses it yet, so nobody showed that it works.
-  if (legacy === undefined) return ask("legacy");
-  return legacy.state === "works"
-    ? chooseByName("legacy")
-    : choice("iptables-nft", `iptables-legacy ${explain(legacy)}`);
-}
-
-function chooseByName(variant: "nft" | "legacy" | "unknown"): Detection {
-  return variant === "unknown"
-    ? choice("iptables-nft", "neither variant has more rules, and it is the newer one")
-    : choice(`iptables-${variant}`, "neither variant has more rules, and it is what iptables is here");
+  return chooseLegacy(BY_NAME, findings);
 }
 
 /** Neither iptables-nft nor iptables-legacy works. */

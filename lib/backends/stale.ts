@@ -106,13 +106,24 @@ async function scan({ backend: name, family }: StalePlace, options: StaleOptions
     const plan = await (await createBackend(name, family, chainName, runner)).removal();
     return plan === undefined ? [] : [{ name: "ip-masq-agent", plan, usedBy: [] }];
   }
-  const table = await readNatTable(family, runner, name);
+  let table: NatTable | undefined;
+  let chains: readonly ChainName[] = [];
+  try {
+    table = await readNatTable(family, runner, name);
+    if (table !== undefined) chains = findOurChains(table, chainName);
+  } catch (error) {
+    if (!(error instanceof BackendError && error.needsNft)) throw error;
+    // A backend can look for its own chain all the same.
+    chains = [chainName];
+  }
   const found: StaleRules[] = [];
-  for (const chain of table === undefined ? [] : findOurChains(table, chainName)) {
+  for (const chain of chains) {
     if (onlyThisChain && chain !== chainName) continue;
     const backend = await createBackend(name, family, chain, runner);
     const plan = await backend.removal({ onlyThisChain: true });
-    if (plan !== undefined) found.push({ name: chain, plan, usedBy: findUsers(table!, chain) });
+    if (plan !== undefined) {
+      found.push({ name: chain, plan, usedBy: table === undefined ? [] : findUsers(table, chain) });
+    }
   }
   return found;
 }

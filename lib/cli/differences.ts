@@ -5,7 +5,7 @@ import { formatOtherRule, readOtherRules } from "../host/other_rules.ts";
 import { formatProblem } from "../config/problem.ts";
 import { buildRuleset } from "../rules/ruleset.ts";
 import { CommandError, type ConfigSource } from "../ports.ts";
-import { type BackendOptions, createBackends } from "./backends.ts";
+import { type BackendOptions, createBackends, familiesOf } from "./backends.ts";
 import type { RuleOptions } from "./flag_values.ts";
 import type { System } from "./system.ts";
 import { colourDiff, unifiedDiff } from "./unified_diff.ts";
@@ -38,14 +38,15 @@ export async function showDifferences(
       system.printError(`ip-masq-agent: ${name}${error.message}\n`);
     }
   };
+  const rulesets = familiesOf(options).map((family) => buildRuleset(family, config, options));
   let backends: readonly Backend[] = [];
   await attempt("", async () => {
-    backends = await createBackends(options, system.runner);
+    backends = await createBackends(options, system.runner, rulesets);
   });
-  for (const backend of backends) {
+  for (const [index, backend] of backends.entries()) {
     const { family } = backend;
     await attempt(`${family}: `, async () => {
-      const plan = await backend.plan(buildRuleset(family, config, options));
+      const plan = await backend.plan(rulesets[index]!);
       if (plan.drift.length > 0) changed++;
       const lines = formatPlan(plan, backend.describe(), source.path);
       for (const line of system.useColor ? colourDiff(lines) : lines) system.printOut(`${line}\n`);

@@ -34,7 +34,7 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
   const agent = new Agent({
     source,
     families: familiesOf(options),
-    chooseBackend: () => decideBackend(options, runner),
+    chooseBackend: (rulesets) => decideBackend(options, runner, rulesets),
     createBackend: (name, family) => createBackend(name, family, chainName, runner),
     findStale: async (active) => {
       const { findStaleBeside } = await import("../backends/stale.ts");

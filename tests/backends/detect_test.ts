@@ -10,6 +10,7 @@ import {
 const NONE: IptablesUsage = { hasHint: false, hasCanary: false, rules: 0 };
 const MISSING: IptablesFinding = { state: "missing", said: "Cannot find it" };
 const BROKEN: IptablesFinding = { state: "broken", said: "no nat table" };
+const INCOMPATIBLE: IptablesFinding = { state: "incompatible", said: "use 'nft' tool" };
 
 const works = (usage: Partial<IptablesUsage> = {}, seesLegacyTables = false): IptablesFinding => ({
   state: "works",
@@ -30,6 +31,7 @@ Deno.test("detect() chooses the iptables that the host uses", async (t) => {
       {
         nft: works({ hasCanary: true, rules: 100 }, true),
         legacyUsage: { ...NONE, hasHint: true },
+        legacy: works(),
       },
       "iptables-legacy",
       "KUBE-IPTABLES-HINT",
@@ -45,6 +47,7 @@ Deno.test("detect() chooses the iptables that the host uses", async (t) => {
       {
         nft: works({ rules: 9 }, true),
         legacyUsage: { ...NONE, hasCanary: true },
+        legacy: works(),
       },
       "iptables-legacy",
       "KUBE-KUBELET-CANARY",
@@ -55,6 +58,7 @@ Deno.test("detect() chooses the iptables that the host uses", async (t) => {
         nft: works({ hasCanary: true }, true),
         legacyUsage: { hasHint: false, hasCanary: true, rules: 30 },
         nftRules: 20,
+        legacy: works(),
       },
       "iptables-legacy",
       "more rules than iptables-nft: 30, not 20",
@@ -76,6 +80,7 @@ Deno.test("detect() chooses the iptables that the host uses", async (t) => {
         legacyUsage: { ...NONE, rules: 3 },
         nftRules: 3,
         plainVariant: "legacy",
+        legacy: works(),
       },
       "iptables-legacy",
       "it is what iptables is here",
@@ -156,6 +161,24 @@ Deno.test("detect() chooses the iptables that the host uses", async (t) => {
       "iptables is not installed",
     ],
     [
+      "legacy has the kubelet's rules and would not take ours",
+      { nft: works({}, true), legacyUsage: { ...NONE, hasHint: true }, legacy: BROKEN },
+      "iptables-nft",
+      "iptables-legacy cannot work: no nat table",
+    ],
+    [
+      "nft wrote what stands",
+      { nft: INCOMPATIBLE, nftablesProblem: "" },
+      "nftables",
+      "iptables-nft cannot work: use 'nft' tool",
+    ],
+    [
+      "nft wrote what stands, and would not take our rules",
+      { nft: INCOMPATIBLE, nftablesProblem: "it crashed", legacy: works() },
+      "iptables-legacy",
+      "iptables-nft cannot work: use 'nft' tool",
+    ],
+    [
       "iptables can't work, nftables does",
       { nft: BROKEN, legacy: MISSING, nftablesProblem: "" },
       "nftables",
@@ -183,6 +206,10 @@ Deno.test("detect() asks only for what it needs", async (t) => {
     [{ nft: works() }, "plainVariant"],
     [{ nft: works(), plainVariant: "legacy" }, "nftRules"],
     [{ nft: works(), nftRules: 0, plainVariant: "legacy" }, "legacy"],
+    [{ nft: works(), legacyUsage: { ...NONE, hasHint: true } }, "plainVariant"],
+    [{ nft: works({}, true), legacyUsage: { ...NONE, hasHint: true } }, "legacy"],
+    [{ nft: INCOMPATIBLE }, "nftablesProblem"],
+    [{ nft: INCOMPATIBLE, nftablesProblem: "no" }, "legacy"],
     [{ nft: MISSING, legacy: MISSING }, "plain"],
     [{ nft: MISSING, legacy: BROKEN }, "nftablesProblem"],
     [{ nft: MISSING, legacy: MISSING, plain: BROKEN }, "nftablesProblem"],
@@ -215,10 +242,10 @@ Deno.test("detect() tells somebody who is not root to be root", () => {
   );
 });
 
-Deno.test("whatever the host is like, detect() decides, and needs at most four processes", () => {
+Deno.test("whatever the host is like, detect() decides, and needs at most five processes", () => {
   const usage = fc.record({ hasHint: fc.boolean(), hasCanary: fc.boolean(), rules: fc.nat(3) });
   const finding = fc.oneof(
-    fc.constantFrom(MISSING, BROKEN),
+    fc.constantFrom(MISSING, BROKEN, INCOMPATIBLE),
     fc.record({ state: fc.constant("works" as const), usage, seesLegacyTables: fc.boolean() }),
   );
   const host = fc.record({
@@ -236,7 +263,7 @@ Deno.test("whatever the host is like, detect() decides, and needs at most four p
     for (let round = 0; round < 7; round++) {
       const detection = detect(findings);
       if (detection.kind !== "ask") {
-        assert(processes <= 4, `${processes} processes`);
+        assert(processes <= 5, `${processes} processes`);
         return;
       }
       const { finding } = detection;

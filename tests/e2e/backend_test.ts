@@ -1,6 +1,6 @@
 /** `--backend` of the compiled program: what auto finds on real hosts, and changes from one backend to another. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { createHosts } from "../sandbox/network.ts";
+import { ADDRESSES, createHosts, DESTINATIONS, Network } from "../sandbox/network.ts";
 import { fromFileUrl } from "@std/path";
 import { Sandbox } from "../sandbox/sandbox.ts";
 
@@ -86,6 +86,36 @@ Deno.test("--backend=auto finds what the host uses", async (t) => {
   }
 });
 
+Deno.test("beside a nat table that only nft can read, auto takes nftables, and that is what packets meet", async () => {
+  await using sandbox = await Sandbox.create();
+  await using network = await Network.create(sandbox);
+  for (const [family, mine] of [["ip", "10.99.0.9"], ["ip6", "fd00:99::9"]] as const) {
+    const { code, stderr } = await sandbox.run("nft", ["-f", "-"], {
+      input: `table ${family} nat {
+  set mine { typeof ${family} daddr; elements = { ${mine} }; }
+  chain POSTROUTING {
+    type nat hook postrouting priority 100; policy accept;
+    ${family} daddr @mine meta l4proto { tcp, udp } masquerade
+  }
+}
+`,
+    });
+    assertEquals(code, 0, stderr);
+  }
+  await sandbox.writeConfig('nonMasqueradeCIDRs: ["10.0.0.0/8", "fd00::/8"]\n');
+  assertMatch(
+    await once(sandbox, "--enable-ipv6"),
+    /^Backend nftables: iptables-nft cannot work: chain `POSTROUTING' in table `nat' is incompatible/m,
+  );
+  const { private10, public: publicIpv4, uniqueLocalIpv6, publicIpv6 } = DESTINATIONS;
+  assertEquals(await network.sourceAddresses(private10, publicIpv4, uniqueLocalIpv6, publicIpv6), {
+    [private10]: ADDRESSES.IPv4.pod,
+    [publicIpv4]: ADDRESSES.IPv4.node,
+    [uniqueLocalIpv6]: ADDRESSES.IPv6.pod,
+    [publicIpv6]: ADDRESSES.IPv6.node,
+  });
+});
+
 Deno.test("--backend=auto says what to do where nothing works, exits 1, and leaves nothing", async () => {
   await using sandbox = await Sandbox.create();
   await sandbox.writeConfig("");
@@ -102,7 +132,7 @@ Deno.test("--backend=auto says what to do where nothing works, exits 1, and leav
   assertEquals(code, 1);
   assertMatch(
     stderr,
-    /^IPv4: No backend works here: iptables-nft cannot work: no nf_tables; iptables-legacy cannot work: no ip_tables; nftables cannot work: Error: not here: install /m,
+    /^IPv4: No backend works here: iptables-nft cannot work: no nf_tables; iptables-legacy cannot work: no ip_tables; nftables cannot work: nft cannot write the rules: exit code 3: Error: not here: install /m,
   );
   assertEquals(await everything(sandbox), before);
 });

@@ -98,7 +98,13 @@ export class IptablesBackend implements Backend {
   }
 
   async removal({ onlyThisChain } = { onlyThisChain: false }): Promise<Plan | undefined> {
-    const found = await this.#readExisting();
+    let found: Actual;
+    try {
+      found = await this.#readExisting();
+    } catch (error) {
+      if (!(error instanceof BackendError && error.needsNft)) throw error;
+      return await this.#removalByNft(error);
+    }
     const actual = onlyThisChain ? { ...found, staleJumps: [] } : found;
     if (isAbsent(actual)) return undefined;
     const removeChains = await this.#removableChains(actual);
@@ -116,6 +122,11 @@ export class IptablesBackend implements Backend {
     const result = await this.#run({ args: RESTORE_ARGS, input });
     if (result.code !== 0) throw restoreFailure(this.#command, "count", result, input);
     return parseCounters(result.stdout, this.#chainName);
+  }
+
+  async #removalByNft(unreadable: BackendError): Promise<Plan | undefined> {
+    const { planRemovalByNft } = await import("./nft_view.ts");
+    return await planRemovalByNft(this.family, this.#chainName, this.#runner, unreadable);
   }
 
   #toPlan(plan: Pick<Plan, "text"> & Partial<Plan>): Plan {
@@ -174,8 +185,13 @@ export class IptablesBackend implements Backend {
    * where somebody deleted it, or where a command looks.
    */
   async #isChainAbsent(): Promise<boolean> {
-    const table = await readNatTable(this.family, this.#runner, this.name);
-    return !table?.has(this.#chainName);
+    try {
+      const table = await readNatTable(this.family, this.#runner, this.name);
+      return !table?.has(this.#chainName);
+    } catch (error) {
+      if (!(error instanceof BackendError && error.needsNft)) throw error;
+      return await this.#removalByNft(error) === undefined;
+    }
   }
 
   /** Chains of an earlier `--masq-chain` that hold only rules of ours, and to which nothing but the stale jumps leads. */

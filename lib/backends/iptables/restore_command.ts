@@ -25,7 +25,7 @@ export const RESTORE_ARGS = ["--noflush", "-w", "5"];
 export function restoreFailure(
   command: CommandName,
   action: string,
-  { code, stderr }: CommandResult,
+  { code, stdout, stderr }: CommandResult,
   input?: string,
 ): BackendError {
   const said = stderr.split("\n").map((line) => line.trim()).filter((line) =>
@@ -38,9 +38,13 @@ export function restoreFailure(
       printable(said, MOST_SAID) || "no message"
     }` +
       (line ? `: line ${number} was: ${line}` : "") + hint(code, stderr),
-    { lacksFamily: LACKS_FAMILY.test(stderr) },
+    // 1.8.7 crashes (SIGABRT) while it lists a table to which nft added a base chain.
+    { lacksFamily: LACKS_FAMILY.test(stderr), needsNft: INCOMPATIBLE.test(stdout + stderr) || code === 134 },
   );
 }
+
+/** What iptables-nft says of chains and tables that nft wrote: an error, or a remark beside a listing without them. */
+export const INCOMPATIBLE = /(?:chain|table) `\S+'.* (?:is|contains) incompatible.*/i;
 
 /** What to do about the failures that a person can do something about. */
 function hint(code: number, stderr: string): string {
@@ -87,7 +91,9 @@ export async function readNatTable(
   if (result.code !== 0 && /no such file|does not exist|not supported/i.test(result.stderr)) return undefined;
   if (result.code !== 0) throw restoreFailure(name, "read", result);
   if (/table `nat' is incompatible/i.test(result.stdout + result.stderr)) {
-    throw new BackendError(`${name} cannot read the nat table: it has rules that only nft understands`);
+    throw new BackendError(`${name} cannot read the nat table: it has rules that only nft understands`, {
+      needsNft: true,
+    });
   }
   if (!/^(?:#.*\n)*$|\nCOMMIT\n(?:#.*\n)*$/.test(result.stdout)) {
     throw new BackendError(`${name} printed what can't be read: the listing is cut off`);

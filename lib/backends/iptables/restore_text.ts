@@ -76,6 +76,12 @@ export function formatInstallText(chainName: ChainName, chain: readonly ChainRul
   return formatTransaction(chainName, first, chain);
 }
 
+/** What chain and jump are written with, without the end that would put them into the kernel. */
+export function formatTrialText(chainName: ChainName, chain: readonly ChainRule[]): string {
+  const changes = { chain, removeJumps: [], insertJump: Infinity, removeChains: [] };
+  return formatWriteText(chainName, changes).replace(/COMMIT\n$/, "");
+}
+
 function formatTransaction(
   chainName: ChainName,
   first: readonly string[],

@@ -7,17 +7,14 @@ import {
   type Backend,
   BackendError,
   CounterSum,
-  CRASHED,
-  describeExit,
-  LACKS_FAMILY,
-  LACKS_FAMILY_HINT,
   makePlan,
   type Plan,
   type RuleCounters,
   type SyncResult,
 } from "../backend.ts";
 import { compareTable } from "./compare.ts";
-import { type ActualTable, describeActual, isWithTypeof, parseNftListing } from "./nft_listing.ts";
+import { nftFailure } from "./nft_failure.ts";
+import { type ActualTable, describeActual, parseNftListing } from "./nft_listing.ts";
 import { buildNftTable, NFT_FAMILY, type NftTable, OWN_RULE_PREFIX, TABLE_NAME } from "./nft_table.ts";
 import { describeTable, formatChange, formatRemoval } from "./nft_text.ts";
 
@@ -69,6 +66,17 @@ export class NftablesBackend implements Backend {
     }, () => this.#rewritten = spelling === undefined ? undefined : { table, spelling });
   }
 
+  /**
+   * Lets nft and the kernel judge the table of a ruleset, without making it.
+   *
+   * @throws {CommandError} They would not take it.
+   */
+  async check(ruleset: Ruleset): Promise<void> {
+    const text = formatChange(this.#tableOf(ruleset), { kind: "replace" });
+    const result = await this.#run(["-c", "-f", "-"], text);
+    if (result.code !== 0) throw await nftFailure("write", result, this.#runner, text);
+  }
+
   async removal(): Promise<Plan | undefined> {
     const listing = await this.#list(["-t"]);
     if (listing === undefined) return undefined;
@@ -101,7 +109,7 @@ export class NftablesBackend implements Backend {
   #toPlan(plan: Pick<Plan, "text"> & Partial<Plan>, onApplied: () => void = () => {}): Plan {
     const apply = async () => {
       const result = await this.#run(["-f", "-"], plan.text);
-      if (result.code !== 0) throw await this.#failure("write", result, plan.text);
+      if (result.code !== 0) throw await nftFailure("write", result, this.#runner, plan.text);
       onApplied();
     };
     return makePlan({ family: this.family, apply, ...plan });
@@ -121,7 +129,7 @@ export class NftablesBackend implements Backend {
     const result = await this.#run([...options, "-j", "list", "table", NFT_FAMILY[this.family], TABLE_NAME]);
     if (result.code === 0) return result.stdout;
     if (/^Error: No such file or directory/m.test(result.stderr)) return undefined;
-    throw await this.#failure("read", result);
+    throw await nftFailure("read", result, this.#runner);
   }
 
   #parse(listing: string): ActualTable {
@@ -137,41 +145,4 @@ export class NftablesBackend implements Backend {
   async #run(args: readonly string[], input?: string): Promise<CommandResult> {
     return await this.#runner.run({ name: "nft", args, ...(input !== undefined && { input }) });
   }
-
-  async #failure(action: string, { code, stderr }: CommandResult, input?: string): Promise<BackendError> {
-    // Each error has three lines: place and message, the line of the input (maybe very long), and a marker.
-    const said = stderr.split("\n").filter((line) => line.includes("Error:")).slice(0, 3).join("; ") ||
-      stderr.trim().slice(0, 200) || "no message";
-    const number = Number(/^\S*?:(\d+):\d+/m.exec(stderr)?.[1]);
-    const line = input?.split("\n")[number - 1]?.trim();
-    const version = code === CRASHED ? await this.#askVersion() : "";
-    return new BackendError(
-      `nft${version && ` ${version}`} cannot ${action} the rules: ${describeExit(code)}: ${said}` +
-        (line ? `: line ${number} was: ${line.slice(0, 200)}` : "") + hint(code, stderr, version),
-      { lacksFamily: LACKS_FAMILY.test(stderr) },
-    );
-  }
-
-  /** The version of an nft that lists nothing; empty where it can't be had. */
-  async #askVersion(): Promise<string> {
-    const { stdout } = await this.#run(["--version"]).catch(() => ({ stdout: "" }));
-    return /\bv(\d+(?:\.\d+)+)/.exec(stdout)?.[1] ?? "";
-  }
-}
-
-/** What to do about the failures that a person can do something about. */
-function hint(code: number, stderr: string, version: string): string {
-  if (LACKS_FAMILY.test(stderr)) return LACKS_FAMILY_HINT;
-  if (code === CRASHED && !isWithTypeof(version)) {
-    return ": nft up to 1.0.6 is known to crash where nft 1.1.2 or later made a set, in any table of this host: " +
-      "use a newer nft, or --backend=iptables-nft";
-  }
-  if (/operation not permitted|permission denied|you must be root/i.test(stderr)) {
-    return ": run the agent as root, or with the capability NET_ADMIN";
-  }
-  if (/json support not compiled/i.test(stderr)) return ": install an nft with JSON support";
-  if (/not supported|cache initialization failed/i.test(stderr)) {
-    return ": load the kernel's nf_tables and its nat chains (modprobe nf_tables nft_chain_nat nft_masq nft_fib_inet)";
-  }
-  return "";
 }

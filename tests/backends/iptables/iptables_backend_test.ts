@@ -25,10 +25,12 @@ interface Script {
   readonly install?: Reply;
   readonly write?: Reply;
   readonly save?: Reply;
+  readonly nft?: Reply;
 }
 
 /** What a command is asked for. */
 function kindOf({ name, args, input }: Command): keyof Script {
+  if (name === "nft") return "nft";
   if (name.endsWith("-save")) return "save";
   if (input === READ) return "read";
   if (input?.includes("\n-L ")) return "references";
@@ -41,7 +43,7 @@ function scripted(script: Script, program: IptablesProgram = "iptables-nft") {
     const kind = kindOf(command);
     if (kind === "read") return (typeof read === "function" ? read() : read) ?? NO_CHAIN;
     return rest[kind] ??
-      { install: { code: 1 }, references: {}, write: {}, save: SAVED }[kind];
+      { install: { code: 1 }, references: {}, write: {}, save: SAVED, nft: { code: 1 } }[kind];
   });
   return {
     backend: new IptablesBackend("IPv4", CHAIN, runner, program),
@@ -148,11 +150,6 @@ Deno.test("IptablesBackend takes a chain for absent only where a list of all cha
       false,
     ],
     ["incompatible, and there", { save: { stdout: "*nat\n:MASQ - [0:0]\nCOMMIT\n" } }, true],
-    [
-      "the table is incompatible",
-      { save: { stdout: "# Table `nat' is incompatible, use 'nft' tool.\n" } },
-      true,
-    ],
     ["the table can't be listed", { save: { code: 1 } }, true],
     ["a jump leads to it, so that it is there", {
       read: { ...NO_CHAIN, stdout: "-P POSTROUTING ACCEPT\n-A POSTROUTING -j MASQ\n" },
@@ -171,6 +168,30 @@ Deno.test("IptablesBackend takes a chain for absent only where a list of all cha
       assertEquals(kinds(), asks ? ["install", "read", "save"] : ["install", "read"]);
     });
   }
+  const incompatible = { stdout: "# Table `nat' is incompatible, use 'nft' tool.\n" };
+  const other = "table ip nat { # handle 1\n\tchain MASQ2 { # handle 2\n\t}\n}\n";
+  const asked = ["install", "read", "save", "nft"];
+  for (
+    const [name, nft] of [["", { code: 139 }], ["ours", { stdout: other.replace("MASQ2", "MASQ") }]] as const
+  ) {
+    await t.step(
+      `iptables can't read the table: nft ${name === "" ? "can't either" : "sees our chain"}`,
+      async () => {
+        const { backend, kinds } = scripted({ save: incompatible, nft });
+        await assertRejects(
+          () => backend.sync(RULESET),
+          BackendError,
+          name === "" ? "only nft understands" : "line 3",
+        );
+        assertEquals(kinds(), asked);
+      },
+    );
+  }
+  await t.step("iptables can't read the table, and nft sees no chain of ours", async () => {
+    const { backend, kinds } = scripted({ save: incompatible, nft: { stdout: other } });
+    assertEquals((await backend.sync(RULESET)).outcome, "applied");
+    assertEquals(kinds(), [...asked, "write"]);
+  });
   await t.step("a command that we killed ends the sync", async () => {
     const { backend, kinds } = scripted({ install: new CommandKilledError("iptables-nft-restore") });
     await assertRejects(() => backend.sync(RULESET), CommandKilledError);
@@ -362,4 +383,48 @@ Deno.test("IptablesBackend adds up the counters of its chain", async () => {
     MASQUERADE: { packets: 3, bytes: 30 },
   });
   assertEquals(runner.commands[0]!.input, "*nat\n-S MASQ -v\nCOMMIT\n");
+});
+
+Deno.test("IptablesBackend.removal() goes through nft where iptables can't read what nft wrote", async () => {
+  const read = {
+    code: 1,
+    stderr: "iptables-nft-restore: chain `POSTROUTING' in table `nat' is incompatible, use 'nft'\n",
+  };
+  const stdout = `table ip nat { # handle 1
+\tchain MASQ { # handle 1
+\t\tip daddr 10.0.0.0/8 counter packets 0 bytes 0 return # handle 4
+\t\tcounter packets 0 bytes 0 masquerade # handle 5
+\t}
+
+\tchain POSTROUTING { # handle 2
+\t\ttype nat hook postrouting priority srcnat; policy accept;
+\t\tfib daddr type local return # handle 3
+\t\tfib daddr type != local counter packets 0 bytes 0 jump MASQ # handle 17
+\t\tjump MASQ2 # handle 18
+\t\tgoto MASQ comment "twice" # handle 19
+\t}
+}
+`;
+  const { backend, commands } = scripted({ read, nft: { stdout } });
+  const plan = await backend.removal();
+  assertEquals(plan?.text.trim().split("\n"), [
+    "delete rule ip nat POSTROUTING handle 17",
+    "delete rule ip nat POSTROUTING handle 19",
+    "flush chain ip nat MASQ",
+    "delete chain ip nat MASQ",
+  ]);
+  assertEquals(plan?.actual.map((line) => line.split(" ", 2).join(" ")), [
+    "-A POSTROUTING",
+    "-A POSTROUTING",
+    "-N MASQ",
+    "-A MASQ",
+    "-A MASQ",
+  ]);
+  await plan?.apply().catch(() => {});
+  assertEquals(commands.at(-1), { name: "nft", args: ["-f", "-"], input: plan!.text });
+  const others = stdout.replaceAll(/.* MASQ[ {].*\n(?:.*\n)*?\t}|.* MASQ .*/g, "");
+  assertEquals(await scripted({ read, nft: { stdout: others } }).backend.removal(), undefined);
+  await assertRejects(() => scripted({ read }).backend.removal(), BackendError, "is incompatible");
+  const killed = new CommandKilledError("nft");
+  await assertRejects(() => scripted({ read, nft: killed }).backend.removal(), CommandKilledError);
 });
