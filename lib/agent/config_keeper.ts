@@ -1,7 +1,8 @@
 /** Keeps the last good config, and says when what is there now is another one, or bad. */
 import { applyDefaults, type ConfigOptions, formatConfig, type MasqConfig } from "../config/config.ts";
+import type { LoadedConfig } from "../config/load_config.ts";
 import { ConfigError, formatProblem } from "../config/problem.ts";
-import type { ConfigReading, ConfigSource, Logger } from "../ports.ts";
+import type { ConfigFile, ConfigReading, ConfigSource, Logger } from "../ports.ts";
 import { loadReading } from "./read_config.ts";
 import { Reporter } from "./reporter.ts";
 
@@ -12,7 +13,9 @@ export class ConfigKeeper {
   readonly #logger: Logger;
   readonly #reporter: Reporter;
   #config: MasqConfig | undefined;
-  #text = "";
+  #hash = "";
+  /** The last good files, and what they mean: parsing a long list again at every check would cost more than all else. */
+  #loaded: { readonly files: readonly ConfigFile[]; readonly result: LoadedConfig } | undefined;
   #isGood = true;
   #isHanging = false;
   /** Whether there were files when it was last read; undefined before. */
@@ -50,7 +53,7 @@ export class ConfigKeeper {
 
   /** Eight hex digits that are the same for configs that mean the same; empty where there is none yet. */
   get hash(): string {
-    return this.#config === undefined ? "" : fnv1a(this.#text);
+    return this.#hash;
   }
 
   /** Reads the config; a bad one leaves the last good one in force. Returns whether another one came into force. */
@@ -58,7 +61,7 @@ export class ConfigKeeper {
     try {
       const reading = await this.#source.read();
       this.#isHanging = "unreadable" in reading && reading.isHanging === true;
-      const { config, warnings } = await loadReading(this.#source.path, reading, this.#options);
+      const { config, warnings } = await this.#load(reading);
       if (!this.#isGood) this.#reporter.report("info", `Config ${this.#source.path} is good again`);
       if (warnings.length > 0) this.#reporter.report("warning", ...warnings.map(formatProblem));
       this.#isGood = true;
@@ -98,14 +101,42 @@ export class ConfigKeeper {
     this.#path = path;
   }
 
+  /** @throws {ConfigError} It could not be read, or is bad. */
+  async #load(reading: ConfigReading): Promise<LoadedConfig> {
+    const files = "files" in reading ? reading.files : undefined;
+    if (files !== undefined && this.#loaded !== undefined && areSame(files, this.#loaded.files)) {
+      return this.#loaded.result;
+    }
+    const result = await loadReading(this.#source.path, reading, this.#options);
+    if (files !== undefined) this.#loaded = { files, result };
+    return result;
+  }
+
+  /** Returns whether it means something else than the one in force. The text, which may be long, is not kept. */
   #use(config: MasqConfig): boolean {
+    const before = this.#config;
+    if (config === before) return false;
     const text = formatConfig(config);
-    if (text === this.#text) return false;
+    const hash = fnv1a(text);
     this.#config = config;
-    this.#text = text;
+    if (before !== undefined && hash === this.#hash && text === formatConfig(before)) return false;
+    this.#hash = hash;
     this.#logger.verbose(2, () => `Config: ${text}`);
     return true;
   }
+}
+
+function areSame(files: readonly ConfigFile[], others: readonly ConfigFile[]): boolean {
+  return files.length === others.length && files.every(({ name, bytes }, index) => {
+    const other = others[index]!;
+    return name === other.name && areSameBytes(bytes, other.bytes);
+  });
+}
+
+function areSameBytes(bytes: Uint8Array, others: Uint8Array): boolean {
+  if (bytes.length !== others.length) return false;
+  for (let at = 0; at < bytes.length; at++) if (bytes[at] !== others[at]) return false;
+  return true;
 }
 
 /** The 32-bit FNV-1a hash, to tell configs apart on a dashboard; it protects nothing. */

@@ -37,3 +37,41 @@ Deno.test("ConfigKeeper says which of several paths it took, and when that is an
     assertEquals(said.map((line, index) => line.slice(0, lines[index]?.length)), lines);
   }
 });
+
+Deno.test("ConfigKeeper parses the same files once, and sees each one that is another", async () => {
+  const logger = new FakeLogger();
+  let files: [name: string, text: string][] = [];
+  const source = {
+    path: "/c",
+    read: () =>
+      Promise.resolve<ConfigReading>({
+        files: files.map(([name, text]) => ({ name, bytes: new TextEncoder().encode(text) })),
+      }),
+  };
+  const keeper = new ConfigKeeper(source, { enableIpv6: false, allReservedRanges: false }, logger);
+  const long = (last: number) => `nonMasqueradeCIDRs: ["10.1.0.0/16", "10.${last}.0.0/16"]\n`;
+  const steps: [files: [name: string, text: string][], isAnother: boolean, isParsed: boolean][] = [
+    [[["a", long(2)]], true, true],
+    [[["a", long(2)]], false, false],
+    [[["a", long(3)]], true, true],
+    [[["a", `${long(3)}# a comment`]], false, true],
+    [[["a", `${long(3)}# a comment`]], false, false],
+    [[["b", `${long(3)}# a comment`]], false, true],
+    [[["a", long(2)], ["b", long(3)]], true, true],
+    [[["a", long(2)], ["b", long(3)]], false, false],
+    [[["a", long(2)]], true, true],
+    [[["a", "x"]], false, false],
+    [[["a", long(2)]], false, false],
+    [[["a", long(1)]], true, true],
+    [[], true, true],
+  ];
+  for (const [index, [next, isAnother, isParsed]] of steps.entries()) {
+    files = next;
+    const before = keeper.config;
+    assertEquals(
+      [await keeper.read(), keeper.config !== before],
+      [isAnother, isParsed],
+      `step ${index}`,
+    );
+  }
+});
