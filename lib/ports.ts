@@ -150,6 +150,15 @@ export interface ConfigWatcher {
   close(): void;
 }
 
+/** Tells that rules in the kernel change. Never more than hints: reading them stays the truth. */
+export interface RuleMonitor {
+  /**
+   * Runs a script of nft that prints events until it is killed, and calls back with what it prints. Resolves with why
+   * it ended; it is killed when `stop` aborts, and never outlives the program. Never rejects.
+   */
+  follow(script: string, onText: (text: string) => void, stop: AbortSignal): Promise<string>;
+}
+
 /** What an HTTP request is answered with. */
 export interface Answer {
   readonly status: number;

@@ -3,6 +3,7 @@ import type { IpFamily } from "../config/ip_address.ts";
 import { CommandError } from "../ports.ts";
 import type { Ruleset, Verdict } from "../rules/ruleset.ts";
 import type { BackendName } from "./backend_name.ts";
+import type { RuleEvents } from "./rule_events.ts";
 
 /** How many packets, and bytes of them, the kernel counted. */
 export interface PacketCount {
@@ -111,6 +112,8 @@ export interface Backend {
    * @throws {CommandError} They can't be read.
    */
   counters(): Promise<RuleCounters>;
+  /** How changes of its rules by others are followed; left out where they can't be. */
+  readonly events?: RuleEvents | undefined;
 }
 
 /** A tool that ran and failed. The message says which, how, and where it is plain what to do. */

@@ -35,6 +35,9 @@ export interface RunnerOptions {
   readonly timeLimitMs?: number;
 }
 
+/** What a command's streams are. */
+export type Streams = Readonly<Record<"stdin" | "stdout" | "stderr", "piped" | "null">>;
+
 /** Runs commands as child processes with an empty environment but `LC_ALL=C`, by absolute path, through no shell. */
 export class ChildProcessRunner implements CommandRunner {
   /** The folder in which a command was found last time. */
@@ -56,7 +59,12 @@ export class ChildProcessRunner implements CommandRunner {
       (globalThis as { gc?: () => void }).gc?.();
     }
     if (command.signal?.aborted) throw new CommandKilledError(command.name);
-    const child = this.#spawn(command);
+    const output = command.ignoreOutput ? "null" : "piped";
+    const child = this.spawn(command.name, command.args, {
+      stdin: command.input === undefined ? "null" : "piped",
+      stdout: output,
+      stderr: output,
+    });
     let killed: CommandError | undefined;
     const end = (why: CommandError) => {
       killed ??= why;
@@ -70,11 +78,11 @@ export class ChildProcessRunner implements CommandRunner {
     command.signal?.addEventListener("abort", onAbort);
     try {
       // Reading starts before writing: a child that prints much before it reads would block for ever otherwise.
-      const output = command.ignoreOutput
+      const ended = command.ignoreOutput
         ? child.status.then(({ code }) => ({ code, stdout: NOTHING, stderr: NOTHING }))
         : child.output();
       if (command.input !== undefined) await writeInput(child.stdin, command.input);
-      const { code, stdout, stderr } = await output;
+      const { code, stdout, stderr } = await ended;
       if (killed !== undefined) throw killed;
       const decoder = new TextDecoder();
       return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
@@ -84,8 +92,12 @@ export class ChildProcessRunner implements CommandRunner {
     }
   }
 
-  #spawn({ name, args, input, ignoreOutput }: Command): Deno.ChildProcess {
-    const output = ignoreOutput ? "null" : "piped";
+  /**
+   * Starts a command.
+   *
+   * @throws {CommandError} It can't be started.
+   */
+  spawn(name: CommandName, args: readonly string[], streams: Streams): Deno.ChildProcess {
     const known = this.#found.get(name);
     for (const folder of known === undefined ? this.#folders : [known, ...this.#folders]) {
       try {
@@ -93,9 +105,7 @@ export class ChildProcessRunner implements CommandRunner {
           args: [...args],
           clearEnv: true,
           env: { LC_ALL: "C" },
-          stdin: input === undefined ? "null" : "piped",
-          stdout: output,
-          stderr: output,
+          ...streams,
         }).spawn();
         this.#found.set(name, folder);
         return child;
@@ -109,7 +119,8 @@ export class ChildProcessRunner implements CommandRunner {
   }
 }
 
-function kill(child: Deno.ChildProcess): void {
+/** Ends a child at once, unless it has ended. */
+export function kill(child: Deno.ChildProcess): void {
   try {
     child.kill("SIGKILL");
   } catch {

@@ -12,6 +12,7 @@ import {
   type RuleCounters,
   type SyncResult,
 } from "../backend.ts";
+import { makeRuleEvents, type RuleEvents } from "../rule_events.ts";
 import { expandRuleset, formatChainRule } from "./chain_rule.ts";
 import { compare } from "./compare.ts";
 import { type Actual, findOurs, hasOurRules, parseCounters, parseListing, toChainName } from "./listing.ts";
@@ -58,6 +59,17 @@ export class IptablesBackend implements Backend {
 
   describe(): string {
     return this.#command;
+  }
+
+  /** What is called iptables may be legacy: then nft finds no such chain, and ends. */
+  get events(): RuleEvents | undefined {
+    if (this.name === "iptables-legacy") return undefined;
+    const table = `${this.family === "IPv4" ? "ip" : "ip6"} nat`;
+    const chain = this.#chainName.replaceAll(".", "\\.");
+    return makeRuleEvents(
+      `chain ${table} POSTROUTING`,
+      `table ${table}|(?:chain|rule) ${table} (?:POSTROUTING|${chain})`,
+    );
   }
 
   /**

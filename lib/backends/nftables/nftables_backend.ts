@@ -12,10 +12,18 @@ import {
   type RuleCounters,
   type SyncResult,
 } from "../backend.ts";
+import { makeRuleEvents, type RuleEvents } from "../rule_events.ts";
 import { compareTable } from "./compare.ts";
 import { nftFailure } from "./nft_failure.ts";
 import { type ActualTable, describeActual, parseNftListing } from "./nft_listing.ts";
-import { buildNftTable, NFT_FAMILY, type NftTable, OWN_RULE_PREFIX, TABLE_NAME } from "./nft_table.ts";
+import {
+  buildNftTable,
+  CHAINS,
+  NFT_FAMILY,
+  type NftTable,
+  OWN_RULE_PREFIX,
+  TABLE_NAME,
+} from "./nft_table.ts";
 import { describeTable, formatChange, formatRemoval } from "./nft_text.ts";
 
 /** Our table in one family. What it remembers spares work and never hides a difference. */
@@ -37,6 +45,14 @@ export class NftablesBackend implements Backend {
 
   describe(): string {
     return `nftables${this.#version && ` v${this.#version}`}, table ${NFT_FAMILY[this.family]} ${TABLE_NAME}`;
+  }
+
+  /** A set is the smallest part, for with a chain nft reads all sets of its table. */
+  get events(): RuleEvents {
+    const table = `${NFT_FAMILY[this.family]} ${TABLE_NAME}`;
+    const sets = this.#desired?.table.sets.toSorted((a, b) => a.elements.length - b.elements.length) ?? [];
+    const object = sets[0] === undefined ? `chain ${table} ${CHAINS.base}` : `set ${table} ${sets[0].name}`;
+    return makeRuleEvents(object, `\\w+ ${table}`);
   }
 
   async sync(ruleset: Ruleset): Promise<SyncResult> {

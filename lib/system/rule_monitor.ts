@@ -1,0 +1,72 @@
+/** Follows events of nf_tables, by an nft that prints them. */
+import { CommandError, type RuleMonitor } from "../ports.ts";
+import { type ChildProcessRunner, kill } from "./command_runner.ts";
+import { pause } from "./timer.ts";
+
+/** Bytes of one read. */
+const BUFFER_SIZE = 65_536;
+
+/** Milliseconds between two reads: nft writes each line by itself, and a thousand wake-ups cost more than reading. */
+const PAUSE_MS = 100;
+
+/**
+ * A transaction that changes nothing, which is an event. An nft that waits for the end of its input runs it when this
+ * program is gone, however it ended: the nft that prints events finds nobody to read them then, and ends. By itself it
+ * would not notice before somebody changes a rule.
+ */
+const LAST_WORD = "add table ip ip-masq-agent-ended\ndelete table ip ip-masq-agent-ended\n";
+
+/** Runs nft as long as its events are asked for. */
+export class NftMonitor implements RuleMonitor {
+  readonly #runner: ChildProcessRunner;
+
+  constructor(runner: ChildProcessRunner) {
+    this.#runner = runner;
+  }
+
+  async follow(script: string, onText: (text: string) => void, stop: AbortSignal): Promise<string> {
+    const children: Deno.ChildProcess[] = [];
+    const end = () => children.forEach(kill);
+    stop.addEventListener("abort", end);
+    try {
+      const guard = this.#runner.spawn("nft", ["-f", "-"], {
+        stdin: "piped",
+        stdout: "null",
+        stderr: "null",
+      });
+      children.push(guard);
+      const input = guard.stdin.getWriter();
+      await input.write(new TextEncoder().encode(LAST_WORD));
+      const events = this.#runner.spawn("nft", [script], { stdin: "null", stdout: "piped", stderr: "null" });
+      children.push(events);
+      if (stop.aborted) end();
+      void guard.status.then(end);
+      await read(events.stdout, onText);
+      const { code } = await events.status;
+      end();
+      await guard.status;
+      await input.abort().catch(() => {});
+      return `nft '${script}' ended with exit code ${code}`;
+    } catch (error) {
+      end();
+      await Promise.all(children.map((child) => child.status));
+      return error instanceof CommandError ? error.message : `nft: ${(error as Error).message}`;
+    } finally {
+      stop.removeEventListener("abort", end);
+    }
+  }
+}
+
+async function read(stream: ReadableStream<Uint8Array>, onText: (text: string) => void): Promise<void> {
+  // One buffer for all: V8 does not count these, and would collect them too late.
+  const reader = stream.getReader({ mode: "byob" });
+  const decoder = new TextDecoder();
+  let buffer = new ArrayBuffer(BUFFER_SIZE);
+  for (;;) {
+    const { value, done } = await reader.read(new Uint8Array(buffer));
+    if (done) return;
+    onText(decoder.decode(value));
+    if (value.length < BUFFER_SIZE) await pause(PAUSE_MS);
+    buffer = value.buffer;
+  }
+}
