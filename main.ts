@@ -29,9 +29,17 @@ const log = new LogOutput(Deno.stderr);
 const printError = (text: string) => log.isIdle ? errorOutput.write(text) : log.write(text);
 let reportError = (message: string) => printError(`ip-masq-agent: ${message}\n`);
 
+const runner = new ChildProcessRunner();
+
 const system: System = {
   clock: systemClock,
-  runner: new ChildProcessRunner(),
+  runner,
+  ruleMonitor: {
+    follow: async (...args) => {
+      const { NftMonitor } = await import("./lib/system/rule_monitor.ts");
+      return await new NftMonitor(runner).follow(...args);
+    },
+  },
   build: {
     version: denoJson.version,
     // Reading what was put into the executable takes 5 ms: only who asks pays for it.

@@ -6,6 +6,7 @@ import type { IpFamily } from "../config/ip_address.ts";
 import { plural } from "../config/printable.ts";
 import { type Clock, CommandError, CommandKilledError, type Logger } from "../ports.ts";
 import type { Ruleset } from "../rules/ruleset.ts";
+import { CheckPace } from "./check_pace.ts";
 import { Reporter } from "./reporter.ts";
 import { FamilyStatus } from "./status.ts";
 
@@ -24,6 +25,9 @@ const MOST_STALE_TRIES = 5;
 export class Family {
   readonly family: IpFamily;
   readonly status: FamilyStatus;
+  readonly pace = new CheckPace();
+  /** The process that last changed something about the rules, where that is known. */
+  lastWriter: string | undefined;
   /** What the kernel is to have; undefined until there is a good config. */
   ruleset: Ruleset | undefined;
   readonly #parts: FamilyParts;
@@ -72,6 +76,7 @@ export class Family {
           monotonicMs: clock.now(),
           epochMs: clock.epoch(),
         });
+        if (result.outcome === "applied") this.pace.wrote(clock.now());
         this.#report(result, backend, ruleset);
         this.#synced = ruleset;
         return await this.#removeStale(backend);
@@ -118,6 +123,11 @@ export class Family {
     });
   }
 
+  /** Resolves once nothing runs that was begun before. */
+  async idle(): Promise<void> {
+    await this.#running;
+  }
+
   #exclusively<T>(operation: () => Promise<T>): Promise<T> {
     const result = this.#running.then(operation);
     this.#running = result.catch(() => {});
@@ -135,6 +145,9 @@ export class Family {
     else if (this.#synced === undefined) {
       this.#reporter.report("info", `${family}: the rules are up to date, with ${backend.describe()}`);
     } else {
+      if (this.pace.found(this.#parts.clock.now())) {
+        this.#reporter.report("info", `${family}: nobody undoes the repairs any more`);
+      }
       this.#reporter.settle();
       logger.verbose(4, () => `${family}: nothing to change`);
     }
@@ -153,6 +166,7 @@ export class Family {
     } else if (this.#synced === ruleset) {
       this.status.countRepair(drift);
       this.#reporter.report("warning", `${family}: repaired drift: ${details}`);
+      if (this.pace.repaired(this.#parts.clock.now())) this.#reportFight();
     } else {
       // Two edits are two events, also where they are described alike.
       this.#reporter.settle();
@@ -160,6 +174,14 @@ export class Family {
       this.#reporter.report("info", `${family}: updated the rules: ${update ?? details}`);
     }
     for (const line of text.trimEnd().split("\n")) this.#parts.logger.verbose(2, () => `${family}: ${line}`);
+  }
+
+  #reportFight(): void {
+    const who = this.lastWriter === undefined ? "" : `, last process ${this.lastWriter}`;
+    this.#parts.logger.warning(
+      `${this.family}: every repair is undone at once${who}: does another agent or a firewall manage the same ` +
+        "rules? From now on repairs wait longer and longer, up to a minute",
+    );
   }
 
   /** Both may be in the kernel for a moment: it translates a connection once, by whoever comes first. */

@@ -1,7 +1,8 @@
 /** When the agent syncs: after every interval, sooner after failures, and whenever something asks for it. */
 import { formatDuration } from "../config/duration.ts";
-import type { Clock, ConfigWatcher, Logger } from "../ports.ts";
+import type { Clock, ConfigWatcher, Logger, RuleMonitor } from "../ports.ts";
 import type { Agent } from "./agent.ts";
+import type { RuleWatch } from "./rule_watch.ts";
 
 /** What a loop is made of. */
 export interface LoopParts {
@@ -10,6 +11,8 @@ export interface LoopParts {
   readonly logger: Logger;
   /** Says when the config may have changed; without it only the interval does. */
   readonly watcher?: ConfigWatcher;
+  /** Says when the kernel's rules may have changed; without it only the interval does. */
+  readonly monitor?: RuleMonitor | undefined;
 }
 
 /** Milliseconds without another event after which a change of the config is taken to be complete. */
@@ -29,6 +32,7 @@ export class Loop {
   /** When the last event of the config's folder came, and the first one of the burst that it belongs to. */
   #lastEventMs = 0;
   #firstEventMs: number | undefined;
+  #ruleWatches: readonly RuleWatch[] | undefined;
 
   constructor(parts: LoopParts) {
     this.#parts = parts;
@@ -46,6 +50,7 @@ export class Loop {
         await this.#step();
         // Only a file system that answered is watched. What changed since it was read gives no event any more.
         if (!agent.config.isHanging && watcher?.ensure(() => this.#debounce())) this.#debounce();
+        await this.#watchRules();
       } catch (error) {
         this.#dueMs = clock.now() + agent.config.resyncIntervalMs;
         logger.error(`Unexpected error: ${error instanceof Error ? error.message : error}`);
@@ -55,12 +60,23 @@ export class Loop {
       if (!stop.aborted && !this.#isHinted) await this.#sleep(wait);
     }
     watcher?.close();
+    await Promise.all(this.#ruleWatches?.map((it) => it.close()) ?? []);
   }
 
   /** Makes the next sync happen now. A sync that runs is followed by another one. */
   wake(): void {
     this.#dueMs = 0;
     this.#endWait();
+  }
+
+  /** Only behind the first sync, which is not to wait for it. */
+  async #watchRules(): Promise<void> {
+    const { agent, clock, logger, monitor } = this.#parts;
+    if (monitor === undefined) return;
+    const { RuleWatch } = await import("./rule_watch.ts");
+    const parts = { clock, logger, monitor, onFailure: () => this.wake() };
+    this.#ruleWatches ??= agent.families.map((family) => new RuleWatch(family, parts));
+    for (const watch of this.#ruleWatches) watch.ensure();
   }
 
   async #step(): Promise<void> {

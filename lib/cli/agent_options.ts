@@ -17,6 +17,8 @@ export interface AgentOptions extends RuleOptions {
   /** The address to serve metrics on, without the port; undefined for none. */
   readonly metricsHost: string | undefined;
   readonly cleanupOnExit: boolean;
+  /** Whether to follow what others do to the rules. */
+  readonly watchRules: boolean;
   readonly showVersion: boolean;
   readonly showHelp: boolean;
   /** Flags that were given and mean nothing here. */
@@ -44,6 +46,7 @@ export function parseAgentOptions(args: readonly string[]): AgentOptions {
     logFormat: flags.choice("log-format", ["text", "json"]),
     metricsHost: flags.parsed("metrics-bind-address", parseMetricsAddress),
     cleanupOnExit: flags.boolean("cleanup-on-exit"),
+    watchRules: flags.boolean("watch-rules"),
     showVersion: flags.boolean("version"),
     showHelp,
     ignoredFlags: FLAGS.filter(({ name, help }) => help === undefined && flags.has(name)).map(({ name }) =>

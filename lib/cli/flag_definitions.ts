@@ -73,6 +73,12 @@ export const FLAGS: readonly FlagDefinition[] = [
     defaultValue: "",
     help: "seconds between two checks, without resyncInterval in the config",
   },
+  {
+    name: "watch-rules",
+    type: "boolean",
+    defaultValue: "true",
+    help: "check at once when somebody changes the rules, where nf_tables is used",
+  },
   { name: "v", type: "count", defaultValue: "0", help: "log more: 2 config and rules, 4 every sync" },
   {
     name: "metrics-bind-address",

@@ -54,7 +54,13 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
       familiesOf(options).join(" and ")
     }`,
   );
-  const loop = new Loop({ agent, clock, logger, watcher: createWatcher(system, configPaths) });
+  const loop = new Loop({
+    agent,
+    clock,
+    logger,
+    watcher: createWatcher(system, configPaths),
+    monitor: options.watchRules ? system.ruleMonitor : undefined,
+  });
   system.onReload(() => {
     logger.info("SIGHUP: syncing now");
     loop.wake();

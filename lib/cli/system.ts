@@ -8,6 +8,7 @@ import type {
   HttpServer,
   Logger,
   LoggerOptions,
+  RuleMonitor,
 } from "../ports.ts";
 import type { Build } from "./version.ts";
 
@@ -15,6 +16,7 @@ import type { Build } from "./version.ts";
 export interface System {
   readonly clock: Clock;
   readonly runner: CommandRunner;
+  readonly ruleMonitor: RuleMonitor;
   readonly build: Build;
   /** Whether what is printed on standard output may be coloured: a terminal, and NO_COLOR is not set. */
   readonly useColor: boolean;

@@ -22,6 +22,7 @@ Deno.test("parseAgentOptions() of nothing gives the defaults", () => {
     logFormat: "text",
     metricsHost: undefined,
     cleanupOnExit: false,
+    watchRules: true,
     showVersion: false,
     showHelp: false,
     ignoredFlags: [],

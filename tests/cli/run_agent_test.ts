@@ -140,7 +140,11 @@ Deno.test("--once exits with 0 where the rules are in force, 1 where they are no
       assertEquals(await run([BACKEND, "--once", ...flags], system), code);
       assertEquals(kept(host), rules);
       assertStringIncludes(system.logger.lines.filter((line) => !line.includes("IPv6")).at(-1)!, lastLine);
-      assertEquals(host.events("catch", "watch", "listen"), [], "it ends at a signal, and follows nothing");
+      assertEquals(
+        host.events("catch", "watch", "follow", "listen"),
+        [],
+        "it ends at a signal, and follows nothing",
+      );
       assertEquals(system.clock.sleeps, []);
       assertEquals([system.out, system.error], ["", ""]);
     });
@@ -190,7 +194,7 @@ Deno.test("the agent gives up the network at once, or as soon as it listens wher
 Deno.test("the daemon says what it does, keeps the rules as they are to be, and leaves them in place", async () => {
   const host = new Host();
   const { system } = host;
-  await host.start("--enable-ipv6", "--logtostderr", "-v=2");
+  await host.start("--enable-ipv6", "--logtostderr", "-v=2", "--watch-rules=false");
   assertEquals(
     system.logger.take().filter((line) => !/^I (?:IPv\d: [*:C-]|Config: )/.test(line)),
     [
@@ -210,6 +214,20 @@ Deno.test("the daemon says what it does, keeps the rules as they are to be, and 
   assertEquals(system.logger.take().at(-1), "I Stopped: the rules stay in place");
   assertEquals([kept(host), system.hint], [RULES, undefined]);
   assertEquals(host.events("watch"), [`watch ${PATH}`, "watch no more", "watch no more"]);
+  assertEquals(host.events("follow"), []);
+});
+
+Deno.test("the daemon checks its rules when somebody changes them, and follows them to its end", async () => {
+  const host = new Host();
+  const { system } = host;
+  await host.start();
+  await system.clock.advance(2_000);
+  host.kernel.rules()!.length = 0;
+  system.ruleEvent("delete rule ip nat IP-MASQ-AGENT handle 7\n# new generation 8 by process 9 (nft)\n");
+  await system.clock.advance(200);
+  assertEquals(kept(host), RULES);
+  assertEquals(await host.stop(), 0);
+  assertEquals(host.events("follow"), ["follow monitor; list chain ip nat POSTROUTING", "follow no more"]);
 });
 
 Deno.test("the daemon follows a hint that its config changed, long before the interval is over", async () => {

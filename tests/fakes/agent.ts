@@ -18,7 +18,14 @@ import type { BackendDecision } from "../../lib/backends/choose.ts";
 import type { Found } from "../../lib/backends/stale.ts";
 import type { IpFamily } from "../../lib/config/ip_address.ts";
 import type { Ruleset } from "../../lib/rules/ruleset.ts";
-import type { Clock, ConfigReading, ConfigSource, ConfigWatcher, Logger } from "../../lib/ports.ts";
+import type {
+  Clock,
+  ConfigReading,
+  ConfigSource,
+  ConfigWatcher,
+  Logger,
+  RuleMonitor,
+} from "../../lib/ports.ts";
 
 /** Lets everything that can go on without a timer do so. */
 export async function settle(): Promise<void> {
@@ -294,8 +301,8 @@ export class FakeHost {
   }
 
   /** A loop of the agent. */
-  loop(watcher?: ConfigWatcher): Loop {
+  loop(watcher?: ConfigWatcher, monitor?: RuleMonitor): Loop {
     const { agent, clock, logger } = this;
-    return new Loop({ agent, clock, logger, ...(watcher && { watcher }) });
+    return new Loop({ agent, clock, logger, monitor, ...(watcher && { watcher }) });
   }
 }

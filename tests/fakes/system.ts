@@ -13,6 +13,7 @@ import type {
   ConfigSource,
   ConfigWatcher,
   HttpServer,
+  RuleMonitor,
 } from "../../lib/ports.ts";
 import { FakeClock, FakeLogger } from "./agent.ts";
 import { FakeCommandRunner, type Reply } from "./command_runner.ts";
@@ -54,6 +55,17 @@ export class FakeSystem implements System {
   answer: ((path: string) => Promise<Answer | undefined>) | undefined;
   /** Ends the server that listens. */
   endServer: (reason?: Error) => void = () => {};
+  /** Tells the program what nft prints of changes of rules. */
+  ruleEvent: (text: string) => void = () => {};
+  readonly ruleMonitor: RuleMonitor = {
+    follow: async (script, onText, stop) => {
+      this.events.push(`follow ${script}`);
+      this.ruleEvent = onText;
+      await new Promise((resolve) => stop.addEventListener("abort", resolve));
+      this.events.push("follow no more");
+      return "";
+    },
+  };
   /** Calls the program's watcher; undefined where nothing is watched. */
   hint: (() => void) | undefined;
   readonly #stop = new AbortController();
