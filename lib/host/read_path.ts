@@ -221,6 +221,9 @@ async function readIptables(parts: PathParts, hooks: readonly Hook[] | undefined
   return { found, hasReadNft };
 }
 
+/** What the nft variant prints of a table with a base chain that is hooked in otherwise than its own are. */
+const INCOMPATIBLE = /incompatible base-chains/;
+
 function nftHook(family: IpFamily): string {
   return `${NFT_FAMILY[family]} nat POSTROUTING`;
 }
@@ -255,6 +258,10 @@ async function readChains(
     const input = ["*nat", ...names.map((it) => `-S ${it}`), "COMMIT", ""].join("\n");
     const result = await runner.run({ name, args: RESTORE_ARGS, input });
     if (result.code !== 0) throw restoreFailure(name, "read", result, input);
+    // It then lists chains as if they were empty.
+    if (INCOMPATIBLE.test(result.stdout)) {
+      throw new BackendError(`${name} cannot read the nat table: only nft can`);
+    }
     mentionsLegacy ||= mentionsLegacyTables(result.stderr);
     const next: string[] = [];
     for (const [chain, rules] of parseNatTable(result.stdout)) {

@@ -44,10 +44,8 @@ function send(netns: string, destination: Uint8Array, packet: Uint8Array<ArrayBu
   new DataView(address.buffer).setUint16(0, isIpv6 ? AF_INET6 : AF_INET, true);
   address.set(destination, isIpv6 ? 8 : 4);
   const socket = sockets.get(netns)![isIpv6 ? 1 : 0]!;
-  check(
-    libc.symbols.sendto(socket, packet, BigInt(packet.length), 0, address, address.length),
-    `send to ${destination} from "${netns}"`,
-  );
+  // What the own host drops fails. That nobody sees a packet is found out where it was to arrive.
+  libc.symbols.sendto(socket, packet, BigInt(packet.length), 0, address, address.length);
 }
 
 const bytes = (hex: string) => new Uint8Array(hex.match(/../g)!.map((it) => parseInt(it, 16)));
