@@ -67,6 +67,8 @@ export function toPathRules(
     } else if (kind === "limit" || kind === "quota" || kind === "xt" && value?.type === "match") {
       conditions = [...conditions, unknownCondition(textOf(statement))];
     } else {
+      // In a table of both families an address is one of one of them.
+      if ((value?.family ?? NFT_FAMILY[family]) !== NFT_FAMILY[family]) return rules;
       const action = readAction(statement);
       if (action.kind !== "pass") add(action);
     }

@@ -97,7 +97,12 @@ export const HOSTS: readonly HostRules[] = [
 -A NETAVARK-HOSTPORT-MASQ -m comment --comment "netavark portfw masq mark" -m mark --mark 0x2000/0x2000 -j MASQUERADE
 ${OURS}`,
   },
-  { name: "kube-proxy (iptables)", mark: 0x4000, nft: KUBE_PROXY + "\n" + OURS, nft6: KUBE_PROXY + "\n" + OURS },
+  {
+    name: "kube-proxy (iptables)",
+    mark: 0x4000,
+    nft: KUBE_PROXY + "\n" + OURS,
+    nft6: KUBE_PROXY + "\n" + OURS,
+  },
   { name: "kube-proxy behind ours", mark: 0x4000, nft: OURS + KUBE_PROXY },
   {
     name: "an old kube-proxy, which only asks for the mark",
@@ -266,7 +271,8 @@ ${OURS}`,
   {
     name: "the other variant has rules",
     nft: OURS,
-    legacy: "-A POSTROUTING -s 10.244.1.0/24 -o eth0 -j MASQUERADE\n-A POSTROUTING -d 10.99.128.0/17 -j SNAT --to-source 198.51.100.22",
+    legacy:
+      "-A POSTROUTING -s 10.244.1.0/24 -o eth0 -j MASQUERADE\n-A POSTROUTING -d 10.99.128.0/17 -j SNAT --to-source 198.51.100.22",
   },
   {
     name: "ours in the legacy variant, others in the nft one",
@@ -281,8 +287,14 @@ ${OURS}`,
     nft: OURS,
     nft6: podChain("0123456789abcdef01234567", "fd00:244:1::2/128", "fd00:99::/32", "ff00::/8") + "\n" + OURS,
   },
-  { name: "ACCEPT before ours", nft: `-A POSTROUTING -d 203.0.113.0/25 -j ACCEPT\n${OURS}\n-A POSTROUTING -j MASQUERADE` },
-  { name: "RETURN before ours", nft: `-A POSTROUTING -o wlan1 -j RETURN\n${OURS}\n-A POSTROUTING -j MASQUERADE` },
+  {
+    name: "ACCEPT before ours",
+    nft: `-A POSTROUTING -d 203.0.113.0/25 -j ACCEPT\n${OURS}\n-A POSTROUTING -j MASQUERADE`,
+  },
+  {
+    name: "RETURN before ours",
+    nft: `-A POSTROUTING -o wlan1 -j RETURN\n${OURS}\n-A POSTROUTING -j MASQUERADE`,
+  },
   {
     name: "ACCEPT two chains deep, and another table that goes on",
     nft: `
@@ -302,7 +314,10 @@ table inet late {
   }
 }`,
   },
-  { name: "SNAT behind ours", nft: `${OURS}\n-A POSTROUTING -o eth0 -j SNAT --to-source 198.51.100.24-198.51.100.25` },
+  {
+    name: "SNAT behind ours",
+    nft: `${OURS}\n-A POSTROUTING -o eth0 -j SNAT --to-source 198.51.100.24-198.51.100.25`,
+  },
   {
     name: "ports, ranges and protocols",
     nft: `
@@ -312,7 +327,8 @@ table inet late {
 -A POSTROUTING -p icmp -m icmp --icmp-type 8 -d 10.0.0.0/8 -j MASQUERADE
 -A POSTROUTING -m iprange --dst-range 10.99.0.0-10.99.127.255 -m iprange ! --src-range 10.244.1.1-10.244.1.3 -j MASQUERADE
 ${OURS}`,
-    nft6: `-A POSTROUTING -p ipv6-icmp -d fd00::/8 -j MASQUERADE\n-A POSTROUTING -p tcp -m tcp --dport 81:443 -j ACCEPT\n${OURS}`,
+    nft6:
+      `-A POSTROUTING -p ipv6-icmp -d fd00::/8 -j MASQUERADE\n-A POSTROUTING -p tcp -m tcp --dport 81:443 -j ACCEPT\n${OURS}`,
   },
   {
     name: "marks that change on the way",
@@ -367,6 +383,7 @@ table ip filtering {
   },
   {
     name: "a condition that nobody here understands",
-    nft: `${OURS}\n-A POSTROUTING -s 10.244.0.0/16 -d 10.0.0.0/8 -m conntrack --ctstate NEW -j SNAT --to-source 198.51.100.29`,
+    nft:
+      `${OURS}\n-A POSTROUTING -s 10.244.0.0/16 -d 10.0.0.0/8 -m conntrack --ctstate NEW -j SNAT --to-source 198.51.100.29`,
   },
 ];

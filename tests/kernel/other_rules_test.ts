@@ -1,5 +1,6 @@
 /** Hosts with rules of others: what walkPath() says of packets is what the outside sees of them. */
 import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
 import type { BackendName } from "../../lib/backends/backend_name.ts";
 import { createBackend } from "../../lib/backends/create_backend.ts";
 import { formatJump } from "../../lib/backends/iptables/restore_text.ts";
@@ -12,12 +13,16 @@ import { readPath } from "../../lib/host/read_path.ts";
 import type { CommandRunner } from "../../lib/ports.ts";
 import { buildRuleset } from "../../lib/rules/ruleset.ts";
 import { type HostRules, HOSTS } from "../data/hosts.ts";
+import { randomHosts } from "../data/random_hosts.ts";
 import { configOf } from "../fakes/config.ts";
 import { Crossroads, SENDERS, type SentPacket, WAYS } from "../sandbox/crossroads.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
 
 const CHAIN = parseChainName("IP-MASQ-AGENT");
 const FAMILIES: readonly IpFamily[] = ["IPv4", "IPv6"];
+
+/** How many random hosts, and from which seed. */
+const [RANDOM_HOSTS = 200, SEED = 1] = (Deno.env.get("HOSTS") ?? "").split(" ").filter(Boolean).map(Number);
 
 /** Our policy on every host. */
 const CONFIG = configOf({
@@ -179,8 +184,8 @@ RULES
     });
   }
 
-  async send(probes: readonly Probe[]): Promise<(string | undefined)[]> {
-    return await this.#crossroads.send(probes.map(({ packet }) => packet));
+  async send(probes: readonly Probe[], arriving: number): Promise<(string | undefined)[]> {
+    return await this.#crossroads.send(probes.map(({ packet }) => packet), arriving);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -196,7 +201,7 @@ async function check(
   const paths = await machine.setUp(host);
   const probes = FAMILIES.flatMap((family) => probesOf(family, host.mark ?? 0));
   const predicted = probes.map((probe) => predict(paths.get(probe.family)!, probe));
-  const seen = await machine.send(probes);
+  const seen = await machine.send(probes, predicted.filter((it) => !it.includes("dropped")).length);
   const wrong = probes.flatMap(({ packet, mark }, at) =>
     predicted[at]!.some((outcome) => isOutcome(outcome, seen[at]))
       ? []
@@ -218,4 +223,21 @@ Deno.test(`${HOSTS.length} hosts do with real packets what walkPath() says`, asy
       assert(sure > all * 0.8, `${sure} of ${all} are sure`);
     });
   }
+});
+
+Deno.test(`${RANDOM_HOSTS} random hosts do with real packets what walkPath() says`, async () => {
+  await using machine = await Machine.create();
+  const sum = { sure: 0, all: 0, changed: 0 };
+  for (const host of fc.sample(randomHosts, { numRuns: RANDOM_HOSTS, seed: SEED })) {
+    const { sure, all, changed } = await check(machine, { ...host, name: JSON.stringify(host, null, 1) });
+    sum.sure += sure;
+    sum.all += all;
+    sum.changed += changed;
+  }
+  // All that these rules ask is understood, and hosts that mostly do one thing would prove little.
+  assertEquals(sum.sure, sum.all);
+  assert(
+    sum.changed > sum.all * 0.4 && sum.changed < sum.all * 0.9,
+    `${sum.changed} of ${sum.all} are changed`,
+  );
 });

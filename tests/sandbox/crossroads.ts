@@ -122,8 +122,11 @@ export class Crossroads implements AsyncDisposable {
     return crossroads;
   }
 
-  /** Sends packets whose lengths differ within a family, and returns which source the outside saw of each. */
-  async send(packets: readonly SentPacket[]): Promise<(string | undefined)[]> {
+  /**
+   * Sends packets whose lengths differ within a family, of which so many should arrive, and returns which source the
+   * outside saw of each.
+   */
+  async send(packets: readonly SentPacket[], arriving = packets.length): Promise<(string | undefined)[]> {
     const line = packets.map((packet) => [
       packet.netns,
       bytesOf(parseIpAddress(packet.destination)).toHex(),
@@ -133,7 +136,7 @@ export class Crossroads implements AsyncDisposable {
     const { done } = await this.#reader.read();
     if (done) throw await this.#failure();
     let seen = new Map<string, string>();
-    for (let time = 0; time < 20 && seen.size < packets.length; time++) seen = await this.#readSeen();
+    for (let time = 0; time < 20 && seen.size < arriving; time++) seen = await this.#readSeen();
     await this.#sandbox.sh("nft 'flush set inet seen four; flush set inet seen six'", "outside");
     return packets.map((packet) => {
       const family = packet.source.includes(":") ? "six" : "four";
