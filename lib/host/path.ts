@@ -63,11 +63,10 @@ export interface BaseChain {
 /** Base chains in the order in which they are asked. */
 export type Path = readonly BaseChain[];
 
-/** What has to hold, or not, for a case. */
-export interface Assumption {
-  readonly conditions: readonly Condition[];
-  readonly holds: boolean;
-}
+/** What a case depends on: that all of these conditions hold, or that not all of these assumptions do. */
+export type Assumption =
+  | { readonly all: readonly Condition[] }
+  | { readonly notAll: readonly Assumption[] };
 
 /** A rule that decides about a packet where its assumptions hold. */
 export interface Case {
@@ -155,7 +154,7 @@ class Walker {
       if (depth === 0) this.#from = rule;
       if (rule.ownNumber !== undefined) this.#hasMetOurs = true;
       const isSure = open.length === 0;
-      const inner = isSure ? context : [...context, { conditions: open, holds: true }];
+      const inner = isSure ? context : [...context, { all: open }];
       const { action } = rule;
       let exits: Exits = { returns: true, leaves: false };
       switch (action.kind) {
@@ -193,7 +192,7 @@ class Walker {
       leaves ||= exits.leaves;
       if (isSure) return { returns: returns || exits.returns, leaves };
       returns ||= exits.returns;
-      if (exits.returns) context = [...context, { conditions: open, holds: false }];
+      if (exits.returns) context = [...context, { notAll: [{ all: open }] }];
     }
     return { returns: true, leaves };
   }
@@ -222,8 +221,7 @@ class Walker {
   /** The base chain ends here, where the assumptions hold. */
   #leave(rule: PathRule, assumptions: readonly Assumption[]): void {
     if (this.#base.hasOurs && !this.#hasMetOurs) this.#add("skip", rule, assumptions);
-    const conditions = assumptions.filter(({ holds }) => holds).flatMap(({ conditions }) => conditions);
-    if (conditions.length > 0) this.#notLeft.push({ conditions, holds: false });
+    this.#notLeft.push({ notAll: assumptions });
   }
 
   #mark(change: ((mark: number) => number) | undefined, isSure: boolean): void {
