@@ -4,9 +4,15 @@ import { IptablesBackend } from "../../lib/backends/iptables/iptables_backend.ts
 import { NftablesBackend } from "../../lib/backends/nftables/nftables_backend.ts";
 import { EventReader } from "../../lib/backends/rule_events.ts";
 import { parseChainName } from "../../lib/config/chain_name.ts";
+import { buildRuleset } from "../../lib/rules/ruleset.ts";
 import { FakeCommandRunner } from "../fakes/command_runner.ts";
+import { configOf } from "../fakes/config.ts";
 
 const RUNNER = new FakeCommandRunner(() => ({}));
+const RUNNER_WITHOUT_TABLE = new FakeCommandRunner(() => ({
+  code: 1,
+  stderr: "Error: No such file or directory\n",
+}));
 const iptables = (family: Backend["family"], chain = "IP-MASQ-AGENT") =>
   new IptablesBackend(family, parseChainName(chain), RUNNER, "iptables-nft");
 
@@ -73,6 +79,25 @@ Deno.test("EventReader counts transactions, however they are cut in pieces", () 
 
 Deno.test("EventReader takes lost events for a change of ours", () => {
   assertEquals(writers(iptables("IPv4"), "# ERROR: We lost some netlink events!\n"), ["unknown"]);
+});
+
+Deno.test("nft is to know all sets of our table where these are small, and one where they are not", async (t) => {
+  const cases: [cidrs: number, object: string][] = [
+    [999, "chain ip ip-masq-agent postrouting"],
+    [1_000, "set ip ip-masq-agent linkLocal"],
+  ];
+  for (const [cidrs, object] of cases) {
+    await t.step(`${cidrs} CIDRs`, async () => {
+      const list = Array.from(
+        { length: cidrs },
+        (_, index) => `20.${index >> 7}.${index % 128 * 2}.0/24`,
+      );
+      const config = configOf({ nonMasqueradeCIDRs: list, cidrLimit: cidrs });
+      const backend = new NftablesBackend("IPv4", RUNNER_WITHOUT_TABLE);
+      await backend.plan(buildRuleset("IPv4", config, { randomFully: true, toPorts: [] }));
+      assertEquals(backend.events.script, `monitor; list ${object}`);
+    });
+  }
 });
 
 Deno.test("legacy has no events", () => {

@@ -100,6 +100,32 @@ Deno.test("a daemon is quiet where nothing happens, and heals what does", async 
   for (const suite of SUITES) await Promise.all(BACKENDS.map((backend) => quiet(suite, backend)));
 });
 
+Deno.test("a daemon hears of changes long before its next check, and leaves no nft behind", async (t) => {
+  const nft = `for folder in /proc/[0-9]*; do
+    [ "$(readlink $folder/ns/net)" != "$(readlink /proc/self/ns/net)" ] || grep -x nft $folder/comm || true
+  done 2>/dev/null`;
+  for (const suite of SUITES) {
+    for (const backend of ["iptables-nft", "nftables"] as const) {
+      await t.step(`${suite}, ${backend}`, async () => {
+        await using hosts = await Hosts.create();
+        const host = hosts.of(suite);
+        await using daemon = new Daemon(host, `--backend=${backend}`, "-v=4", ...FLAGS[0]!);
+        for (const family of ["IPv4", "IPv6"]) await daemon.line(new RegExp(`${family}: nothing to change`));
+        await host.sh("nft flush ruleset");
+        for (const family of ["IPv4", "IPv6"]) {
+          await daemon.line(new RegExp(`${family}: repaired`), { milliseconds: 20_000 });
+        }
+        assertEquals((await host.sh(nft)).split("\n").filter(Boolean).length, 4);
+        daemon.kill("SIGKILL");
+        await daemon.status();
+        for (const end = performance.now() + 20_000; (await host.sh(nft)) !== "";) {
+          assert(performance.now() < end, "nft goes on");
+        }
+      });
+    }
+  }
+});
+
 Deno.test("auto chooses what the host has as iptables", async (t) => {
   for (const suite of SUITES) {
     await t.step(suite, async () => {

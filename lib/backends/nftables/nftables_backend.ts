@@ -26,6 +26,9 @@ import {
 } from "./nft_table.ts";
 import { describeTable, formatChange, formatRemoval } from "./nft_text.ts";
 
+/** Elements of sets up to which nft is to know all of them, of which each takes 1.3 KB while it follows events. */
+const MOST_FOLLOWED_ELEMENTS = 1_000;
+
 /** Our table in one family. What it remembers spares work and never hides a difference. */
 export class NftablesBackend implements Backend {
   readonly name = "nftables";
@@ -47,12 +50,15 @@ export class NftablesBackend implements Backend {
     return `nftables${this.#version && ` v${this.#version}`}, table ${NFT_FAMILY[this.family]} ${TABLE_NAME}`;
   }
 
-  /** A set is the smallest part, for with a chain nft reads all sets of its table. */
+  /** With a chain nft reads all sets of its table; with a set only that one, and tells no changes of others. */
   get events(): RuleEvents {
     const table = `${NFT_FAMILY[this.family]} ${TABLE_NAME}`;
     const sets = this.#desired?.table.sets.toSorted((a, b) => a.elements.length - b.elements.length) ?? [];
-    const object = sets[0] === undefined ? `chain ${table} ${CHAINS.base}` : `set ${table} ${sets[0].name}`;
-    return makeRuleEvents(object, `\\w+ ${table}`);
+    const isLarge = sets.reduce((sum, { elements }) => sum + elements.length, 0) > MOST_FOLLOWED_ELEMENTS;
+    return makeRuleEvents(
+      isLarge ? `set ${table} ${sets[0]!.name}` : `chain ${table} ${CHAINS.base}`,
+      `\\w+ ${table}`,
+    );
   }
 
   async sync(ruleset: Ruleset): Promise<SyncResult> {
