@@ -29,10 +29,10 @@ export async function answer(
     case "/metrics": {
       const body = formatMetrics({
         version,
-        configIsGood: config.isGood,
+        health,
+        nowMs: clock.now(),
         configHash: config.hash,
         config: config.config,
-        families: health.families,
         counters: await agent.counters(),
       });
       return { status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8", body };

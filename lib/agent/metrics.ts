@@ -2,17 +2,18 @@
 import { cidrCounts } from "../config/cidr_counts.ts";
 import type { MasqConfig } from "../config/config.ts";
 import type { IpFamily } from "../config/ip_address.ts";
-import type { RuleCounters } from "../backends/backend.ts";
-import { DURATION_BUCKETS, type FamilyStatus, OUTCOMES } from "./status.ts";
+import { DRIFT_KINDS, type RuleCounters } from "../backends/backend.ts";
+import { DURATION_BUCKETS, type FamilyStatus, type Health, isInForce, OUTCOMES } from "./status.ts";
 
 /** All that the metrics tell. */
 export interface MetricsInput {
   readonly version: string;
-  readonly configIsGood: boolean;
+  readonly health: Health;
+  /** Milliseconds of the clock that never steps back. */
+  readonly nowMs: number;
   /** Of the config in force; empty where there is none. */
   readonly configHash: string;
   readonly config: MasqConfig | undefined;
-  readonly families: readonly FamilyStatus[];
   /** The kernel's own counters; a family whose counters can't be read is left out. */
   readonly counters: ReadonlyMap<IpFamily, RuleCounters>;
 }
@@ -21,7 +22,8 @@ type Labels = Readonly<Record<string, string>>;
 
 /** Writes every metric with its help and type. */
 export function formatMetrics(input: MetricsInput): string {
-  const { families } = input;
+  const { health } = input;
+  const { families } = health;
   const perFamily = <T>(values: (family: FamilyStatus) => readonly [Labels, T][]): [Labels, T][] =>
     families.flatMap((status) =>
       values(status).map(([labels, value]): [Labels, T] => [{ family: status.family, ...labels }, value])
@@ -52,13 +54,22 @@ export function formatMetrics(input: MetricsInput): string {
       perFamily(({ lastSuccess }) => lastSuccess === undefined ? [] : [[{}, lastSuccess.epochMs / 1000]]),
     ),
     metric(
+      "ready",
+      "gauge",
+      "1 where the rules are known to be in force.",
+      perFamily((status) => [[{}, isInForce(status, health, input.nowMs) ? 1 : 0]]),
+    ),
+    metric("resync_interval_seconds", "gauge", "Time between checks of the rules.", [
+      [{}, health.resyncIntervalMs / 1000],
+    ]),
+    metric(
       "drift_repairs_total",
       "counter",
       "Repairs of what something else had changed, by what it was.",
-      perFamily(({ repairs }) => [...repairs].map(([reason, times]) => [{ reason }, times])),
+      perFamily(({ repairs }) => DRIFT_KINDS.map((reason) => [{ reason }, repairs.get(reason) ?? 0])),
     ),
     metric("config_valid", "gauge", "1 where the config that is there now is good.", [
-      [{}, input.configIsGood ? 1 : 0],
+      [{}, health.configIsGood ? 1 : 0],
     ]),
     metric(
       "config_info",

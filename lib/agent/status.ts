@@ -93,11 +93,17 @@ export function isAlive(health: Health, nowMs: number): boolean {
   return isRecent(health.lastAttemptMs, nowMs, health);
 }
 
+/** Whether the rules of a family are known to be in force: a sync succeeded within three intervals. */
+export function isInForce({ lastSuccess }: FamilyStatus, health: Health, nowMs: number): boolean {
+  return lastSuccess !== undefined && isRecent(lastSuccess.monotonicMs, nowMs, health);
+}
+
 /** Why the agent is not ready, one line each; none where the config is good and the rules of every family are in force. */
 export function readinessProblems(health: Health, nowMs: number): string[] {
   const problems = health.configIsGood ? [] : ["the config is bad"];
-  for (const { family, lastSuccess, lastError } of health.families) {
-    if (lastSuccess !== undefined && isRecent(lastSuccess.monotonicMs, nowMs, health)) continue;
+  for (const status of health.families) {
+    if (isInForce(status, health, nowMs)) continue;
+    const { family, lastError } = status;
     problems.push(`${family}: the rules are not known to be in force: ${lastError ?? "not synced yet"}`);
   }
   return problems;

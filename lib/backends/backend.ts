@@ -37,18 +37,22 @@ function sum(a: PacketCount, b: PacketCount): PacketCount {
   return { packets: a.packets + b.packets, bytes: a.bytes + b.bytes };
 }
 
+/** The ways in which the kernel can differ from the ruleset. */
+export const DRIFT_KINDS = [
+  "chain-missing",
+  "chain-differs",
+  "jump-missing",
+  "jump-duplicate",
+  "jump-condition",
+  "jump-stale",
+  "table-missing",
+  "table-differs",
+  "set-differs",
+] as const;
+
 /** One way in which the kernel differs from the ruleset. */
 export interface Drift {
-  readonly kind:
-    | "chain-missing"
-    | "chain-differs"
-    | "jump-missing"
-    | "jump-duplicate"
-    | "jump-condition"
-    | "jump-stale"
-    | "table-missing"
-    | "table-differs"
-    | "set-differs";
+  readonly kind: typeof DRIFT_KINDS[number];
   /** In words, for a log line. */
   readonly detail: string;
   /** How many rules or elements are to be added and removed, where that is all that differs. */

@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { answer } from "../../lib/agent/endpoints.ts";
+import { DRIFT_KINDS } from "../../lib/backends/backend.ts";
 import { FakeHost } from "../fakes/agent.ts";
 
 function setUp(text: string) {
@@ -91,7 +92,12 @@ Deno.test("/metrics tells everything in Prometheus's text format", async () => {
     'sync_duration_seconds_sum{family="IPv4"}': 0,
     'sync_duration_seconds_count{family="IPv6"}': 3,
     'last_success_timestamp_seconds{family="IPv4"}': 1_700_000_000,
+    'ready{family="IPv4"}': 1,
+    'ready{family="IPv6"}': 1,
+    "resync_interval_seconds": 60,
     'drift_repairs_total{family="IPv4",reason="chain-differs"}': 1,
+    'drift_repairs_total{family="IPv4",reason="jump-missing"}': 0,
+    'drift_repairs_total{family="IPv6",reason="set-differs"}': 0,
     "config_valid": 0,
     [`config_info{hash="${agent.config.hash}"}`]: 1,
     'cidrs{family="IPv4",list="nonMasqueradeCIDRs"}': 1,
@@ -106,6 +112,25 @@ Deno.test("/metrics tells everything in Prometheus's text format", async () => {
   for (const [name, value] of Object.entries(expected)) assertEquals(values[name], value, name);
   assertEquals(Object.keys(values).some((name) => /^config_info\{hash="[0-9a-f]{8}"\}$/.test(name)), true);
   assertEquals(Object.keys(values).filter((name) => name.startsWith('packets_total{family="IPv6"')), []);
+});
+
+Deno.test("/metrics has every counter of a family that never succeeded, and says that it is not ready", async () => {
+  const { agent, backends, clock, get } = setUp(GOOD);
+  backends[1].failure = "no nat table";
+  await agent.cycle();
+  const ready = async () => (await get("/metrics"))!.body.match(/^ip_masq_agent_ready.*/gm);
+  assertEquals(await ready(), [
+    'ip_masq_agent_ready{family="IPv4"} 1',
+    'ip_masq_agent_ready{family="IPv6"} 0',
+  ]);
+  const repairs = (await get("/metrics"))!.body.match(/^ip_masq_agent_drift_repairs_total\{.*/gm)!;
+  assertEquals(repairs.length, 2 * DRIFT_KINDS.length);
+  assertEquals(repairs.filter((line) => !line.endsWith(" 0")), []);
+  clock.time = 180_001;
+  assertEquals(await ready(), [
+    'ip_masq_agent_ready{family="IPv4"} 0',
+    'ip_masq_agent_ready{family="IPv6"} 0',
+  ]);
 });
 
 Deno.test("/metrics tells whether the config is good, and has no hash before there was a good one", async () => {
