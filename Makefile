@@ -22,7 +22,7 @@ test-hosts: dist/ip-masq-agent
 	@tools/host_roots
 	@$(DENO) task --quiet test:hosts
 
-# What is delivered beside the executable: package, man page, completions.
+# What is delivered beside the executable: package, man page, completions, alerts, dashboard.
 test-delivery: deb
 	@tools/packages
 	@tools/host_roots checkers

@@ -15,7 +15,15 @@ import { completionScript, SHELLS } from "../lib/cli/completion.ts";
 import { manPage } from "./man_page.ts";
 
 /** The documents, as folders and files of the repository. */
-const DOCUMENTS = ["README.md", "CHANGELOG.md", "SECURITY.md", "docs", "deploy/config", "deploy/cloud-init"];
+const DOCUMENTS = [
+  "README.md",
+  "CHANGELOG.md",
+  "SECURITY.md",
+  "docs",
+  "deploy/config",
+  "deploy/cloud-init",
+  "deploy/monitoring",
+];
 
 /**
  * Leaves the words of each link to a file that is not among `installed`, without the link.
