@@ -106,10 +106,13 @@ export interface Backend {
    * Plans the removal of everything of ours that this backend wrote; undefined where there is nothing. Runs reading
    * commands only, and makes no table.
    *
-   * @param options Whether to leave the chains of an earlier `--masq-chain`.
+   * @param options Whether to leave the chains of an earlier `--masq-chain`; which sub-chains a whole listing has, to
+   *   which our chain may not lead any more.
    * @throws {CommandError} The kernel's rules can't be read.
    */
-  removal(options?: { readonly onlyThisChain: boolean }): Promise<Plan | undefined>;
+  removal(
+    options?: { readonly onlyThisChain: boolean; readonly subChains?: readonly string[] },
+  ): Promise<Plan | undefined>;
   /**
    * Reads the kernel's counters of our rules.
    *

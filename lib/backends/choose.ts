@@ -14,7 +14,7 @@ import type { Ruleset } from "../rules/ruleset.ts";
 import { BackendError, LACKS_FAMILY } from "./backend.ts";
 import type { BackendName } from "./backend_name.ts";
 import { detect, type Findings, type IptablesFinding, type IptablesUsage } from "./detect.ts";
-import { expandRuleset } from "./iptables/chain_rule.ts";
+import { buildChains } from "./iptables/chain_tree.ts";
 import {
   INCOMPATIBLE,
   type IptablesProgram,
@@ -192,7 +192,7 @@ async function tryRuleset(
   let input: string;
   let result: CommandResult;
   try {
-    input = [...lines, formatTrialText(chainName, expandRuleset(ruleset))].join("\n");
+    input = [...lines, formatTrialText(chainName, buildChains(ruleset, chainName))].join("\n");
     result = await runner.run({ name: RESTORE_COMMANDS[program][ruleset.family], args: RESTORE_ARGS, input });
   } catch (error) {
     const failure = failureOf(error);

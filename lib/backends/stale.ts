@@ -8,6 +8,7 @@ import { CommandError, CommandKilledError, CommandNotFoundError, type CommandRun
 import { type Backend, BackendError, type Plan } from "./backend.ts";
 import type { BackendName } from "./backend_name.ts";
 import { createBackend } from "./create_backend.ts";
+import { isSubChain } from "./iptables/chain_tree.ts";
 import { findOurChains } from "./iptables/listing.ts";
 import { type NatTable, targetOf } from "./iptables/nat_table.ts";
 import { type IptablesProgram, readNatTable, RESTORE_COMMANDS } from "./iptables/restore_command.ts";
@@ -120,7 +121,8 @@ async function scan({ backend: name, family }: StalePlace, options: StaleOptions
   for (const chain of chains) {
     if (onlyThisChain && chain !== chainName) continue;
     const backend = await createBackend(name, family, chain, runner);
-    const plan = await backend.removal({ onlyThisChain: true });
+    const subChains = [...table?.keys() ?? []].filter((it) => isSubChain(it, chain));
+    const plan = await backend.removal({ onlyThisChain: true, subChains });
     if (plan !== undefined) {
       found.push({ name: chain, plan, usedBy: table === undefined ? [] : findUsers(table, chain) });
     }

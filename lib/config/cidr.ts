@@ -85,6 +85,25 @@ export function cidrContainsAddress(cidr: Cidr, address: IpAddress): boolean {
   return cidr.family === address.family && maskAddress(address, cidr.prefixLength).value === cidr.address;
 }
 
+/** The narrowest prefix that contains all of these, of which there is one at least and all of one family. */
+export function commonPrefix(cidrs: readonly Cidr[]): Cidr {
+  const { family } = cidrs[0]!;
+  let [first, last, shortest] = [cidrs[0]!.address, cidrs[0]!.address, ADDRESS_BITS[family]];
+  for (const { address, prefixLength } of cidrs) {
+    if (address < first) first = address;
+    if (address > last) last = address;
+    shortest = Math.min(shortest, prefixLength);
+  }
+  const different = first === last ? 0 : (first ^ last).toString(2).length;
+  const prefixLength = Math.min(shortest, ADDRESS_BITS[family] - different);
+  return parseCidr(`${formatIpAddress(maskAddress({ family, value: first }, prefixLength))}/${prefixLength}`);
+}
+
+/** Whether a bit of a prefix's address is set; the first is 0. */
+export function hasBit({ family, address }: Cidr, bit: number): boolean {
+  return (address >> BigInt(ADDRESS_BITS[family] - 1 - bit) & 1n) === 1n;
+}
+
 /** Destinations on the node's own link, which routers never forward: RFC 3927, and RFC 4291 section 2.5.6. */
 export const LINK_LOCAL: Readonly<Record<IpFamily, Cidr>> = {
   IPv4: parseCidr("169.254.0.0/16"),

@@ -10,7 +10,7 @@ import {
   formatReferencesText,
   formatWriteText,
 } from "../../lib/backends/iptables/restore_text.ts";
-import { expandRuleset } from "../../lib/backends/iptables/chain_rule.ts";
+import { buildChains } from "../../lib/backends/iptables/chain_tree.ts";
 import { parseChainName } from "../../lib/config/chain_name.ts";
 import type { IpFamily } from "../../lib/config/ip_address.ts";
 import { RULESET_NAMES, type RulesetName, rulesetOf } from "./rulesets.ts";
@@ -145,24 +145,24 @@ export const IPTABLES_CASES: Readonly<Record<string, IptablesCase>> = {
 
 /** The text with which our rules are written where nothing stands. */
 export function installText(ruleset: RulesetName, family: IpFamily): string {
-  return formatInstallText(CHAIN, expandRuleset(rulesetOf(ruleset, family)));
+  return formatInstallText(CHAIN, buildChains(rulesetOf(ruleset, family), CHAIN));
 }
 
 /** The text of a request. */
 export function requestText(request: IptablesRequest, family: IpFamily): string {
   const write = () => {
-    const chain = expandRuleset(rulesetOf("default", family));
-    return formatWriteText(CHAIN, { chain, removeJumps: [], insertJump: undefined, removeChains: [] });
+    const chains = buildChains(rulesetOf("default", family), CHAIN);
+    return formatWriteText(CHAIN, { chains, removeJumps: [], insertJump: undefined, removeChains: [] });
   };
   switch (request) {
     case "read":
-      return formatReadText(CHAIN);
+      return formatReadText([CHAIN]);
     case "references":
       return formatReferencesText(CHAIN);
     case "save":
       return "";
     case "count":
-      return formatCountersText(CHAIN);
+      return formatCountersText([CHAIN]);
     case "install":
       return installText("default", family);
     case "write a bad rule":

@@ -20,7 +20,8 @@ export type ChainTarget =
     readonly address: SourceAddress;
     readonly toPorts?: PortRange;
     readonly randomFully: boolean;
-  };
+  }
+  | { readonly kind: "GOTO"; readonly chain: string };
 
 /** One line of our chain. */
 export interface ChainRule {
@@ -214,6 +215,7 @@ export function formatChainRule(rule: ChainRule): string {
 
 function formatTarget(target: ChainTarget): string {
   if (target.kind === "RETURN") return "-j RETURN";
+  if (target.kind === "GOTO") return `-g ${target.chain}`;
   const random = target.randomFully ? " --random-fully" : "";
   if (target.kind === "MASQUERADE") {
     const ports = target.toPorts === undefined ? "" : ` --to-ports ${formatPortRange(target.toPorts)}`;

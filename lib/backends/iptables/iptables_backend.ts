@@ -13,9 +13,18 @@ import {
   type SyncResult,
 } from "../backend.ts";
 import { makeRuleEvents, type RuleEvents } from "../rule_events.ts";
-import { expandRuleset, formatChainRule } from "./chain_rule.ts";
+import { formatChainRule } from "./chain_rule.ts";
+import { buildChains } from "./chain_tree.ts";
 import { compare } from "./compare.ts";
-import { type Actual, findOurs, hasOurRules, parseCounters, parseListing, toChainName } from "./listing.ts";
+import {
+  type Actual,
+  findOurs,
+  findSubChains,
+  hasOurRules,
+  parseCounters,
+  parseListing,
+  toChainName,
+} from "./listing.ts";
 import { parseNatTable } from "./nat_table.ts";
 import {
   type IptablesProgram,
@@ -35,7 +44,14 @@ import {
   formatWriteText,
 } from "./restore_text.ts";
 
-/** One family's chain and jump in the nat table. */
+/** A listing of our chains in which nothing differs from a ruleset. */
+interface GoodListing {
+  readonly ruleset: Ruleset;
+  readonly names: readonly string[];
+  readonly stdout: string;
+}
+
+/** One family's chain, its sub-chains and its jump in the nat table. */
 export class IptablesBackend implements Backend {
   readonly name: IptablesProgram;
   readonly family: IpFamily;
@@ -43,6 +59,9 @@ export class IptablesBackend implements Backend {
   readonly #runner: CommandRunner;
   readonly #command: CommandName;
   #hasSynced = false;
+  /** Our chain and its sub-chains, as of the last sync that succeeded. */
+  #names: readonly string[];
+  #good: GoodListing | undefined;
 
   constructor(
     family: IpFamily,
@@ -53,6 +72,7 @@ export class IptablesBackend implements Backend {
     this.name = program;
     this.family = family;
     this.#chainName = chainName;
+    this.#names = [chainName];
     this.#runner = runner;
     this.#command = RESTORE_COMMANDS[program][family];
   }
@@ -82,37 +102,55 @@ export class IptablesBackend implements Backend {
     const plan = await this.plan(ruleset);
     // Agents that install at the same time may append a jump each, which does no harm. To remove one here might
     // remove them all, for the other agent would do the same.
-    if (installText !== undefined && plan.drift.every(({ kind }) => kind === "jump-duplicate")) {
-      return { outcome: "applied", drift: [], isFresh: true, text: installText };
-    }
-    return await applyPlan(plan);
+    const isInstalled = installText !== undefined &&
+      plan.drift.every(({ kind }) => kind === "jump-duplicate");
+    const result: SyncResult = isInstalled
+      ? { outcome: "applied", drift: [], isFresh: true, text: installText }
+      : await applyPlan(plan);
+    this.#names = plan.names;
+    return result;
   }
 
-  async plan(ruleset: Ruleset): Promise<Plan> {
-    const actual = await this.#read();
-    const desired = expandRuleset(ruleset);
+  /** As of every backend, with the names of the chains that are to be. */
+  async plan(ruleset: Ruleset): Promise<Plan & Pick<GoodListing, "names">> {
+    const good = this.#good?.ruleset === ruleset ? this.#good : undefined;
+    const first = good && await this.#list(good.names);
+    if (good && first?.code === 0 && first.stdout === good.stdout) {
+      return { ...this.#toPlan({ text: "" }), names: good.names };
+    }
+    const desired = buildChains(ruleset, this.#chainName);
+    const names = [...desired.keys()];
+    const { actual, stdout } = await this.#read(names, first);
     const { drift, changes } = compare(actual, desired, this.#chainName);
-    if (drift.length === 0) return this.#toPlan({ text: "" });
-    return this.#toPlan({
+    this.#good = drift.length === 0 ? { ruleset, names, stdout } : undefined;
+    if (drift.length === 0) return { ...this.#toPlan({ text: "" }), names };
+    const plan = this.#toPlan({
       drift,
       isFresh: isAbsent(actual),
       text: formatWriteText(this.#chainName, {
         ...changes,
-        removeChains: await this.#removableChains(actual),
+        removeChains: [...changes.removeChains, ...await this.#removableChains(actual)],
       }),
       actual: this.#describeActual(actual),
       desired: [
         `-A POSTROUTING ${formatJump(this.#chainName)}`,
-        `-N ${this.#chainName}`,
-        ...desired.map((rule) => `-A ${this.#chainName} ${formatChainRule(rule)}`),
+        ...[...desired].flatMap(([name, rules]) => [
+          `-N ${name}`,
+          ...rules.map((rule) => `-A ${name} ${formatChainRule(rule)}`),
+        ]),
       ],
     });
+    return { ...plan, names };
   }
 
-  async removal({ onlyThisChain } = { onlyThisChain: false }): Promise<Plan | undefined> {
+  async removal(
+    { onlyThisChain, subChains }: { onlyThisChain: boolean; subChains?: readonly string[] } = {
+      onlyThisChain: false,
+    },
+  ): Promise<Plan | undefined> {
     let found: Actual;
     try {
-      found = await this.#readExisting();
+      found = await this.#readExisting(subChains);
     } catch (error) {
       if (!(error instanceof BackendError && error.needsNft)) throw error;
       return await this.#removalByNft(error);
@@ -123,14 +161,14 @@ export class IptablesBackend implements Backend {
     return this.#toPlan({
       text: formatRemoveText({
         removeJumps: [...actual.jumps, ...actual.staleJumps],
-        removeChains: actual.chain === undefined ? removeChains : [this.#chainName, ...removeChains],
+        removeChains: [...actual.chains.keys(), ...removeChains],
       }),
       actual: this.#describeActual(actual),
     });
   }
 
   async counters(): Promise<RuleCounters> {
-    const input = formatCountersText(this.#chainName);
+    const input = formatCountersText(this.#names);
     const result = await this.#run({ args: RESTORE_ARGS, input });
     if (result.code !== 0) throw restoreFailure(this.#command, "count", result, input);
     return parseCounters(result.stdout, this.#chainName);
@@ -151,17 +189,19 @@ export class IptablesBackend implements Backend {
 
   /** Returns the transaction's text; undefined where it failed, for whatever reason. */
   async #install(ruleset: Ruleset): Promise<string | undefined> {
-    const input = formatInstallText(this.#chainName, expandRuleset(ruleset));
+    const input = formatInstallText(this.#chainName, buildChains(ruleset, this.#chainName));
     // It does not wait for the lock: where somebody holds it, what follows does.
     const { code } = await this.#run({ args: ["--noflush"], input, ignoreOutput: true });
     return code === 0 ? input : undefined;
   }
 
-  #describeActual({ chain, jumps, staleJumps }: Actual): string[] {
+  #describeActual({ chains, jumps, staleJumps }: Actual): string[] {
     return [
       ...[...jumps, ...staleJumps].map(({ words }) => `-A POSTROUTING ${formatWords(words)}`),
-      ...(chain === undefined ? [] : [`-N ${this.#chainName}`]),
-      ...(chain ?? []).map(({ words }) => `-A ${this.#chainName} ${formatWords(words)}`),
+      ...[...chains].flatMap(([name, rules]) => [
+        `-N ${name}`,
+        ...rules.map(({ words }) => `-A ${name} ${formatWords(words)}`),
+      ]),
     ];
   }
 
@@ -169,26 +209,55 @@ export class IptablesBackend implements Backend {
    * Reads without making a table, as naming one to the legacy variant does. With iptables-nft, whose tables may be too
    * large to list whole, a chain that can't be listed and that no jump leads to counts as absent: it decides nothing.
    */
-  async #readExisting(): Promise<Actual> {
-    if (this.name === "iptables-nft") return await this.#read(() => Promise.resolve(true));
+  async #readExisting(subChains: readonly string[] = []): Promise<Actual> {
+    if (this.name === "iptables-nft") {
+      // Ours last: it may be the one that is missing, and the listing ends there.
+      const names = [...subChains, this.#chainName];
+      return (await this.#read(names, undefined, () => Promise.resolve(true))).actual;
+    }
     const table = await readNatTable(this.family, this.#runner, this.name);
     return findOurs(table ?? new Map(), this.#chainName);
   }
 
-  async #read(isUnusedChainAbsent = () => this.#isChainAbsent()): Promise<Actual> {
-    const input = formatReadText(this.#chainName);
-    const result = await this.#run({ args: RESTORE_ARGS, input });
-    const failure = () => restoreFailure(this.#command, "read", result, input);
+  async #list(names: Iterable<string>): Promise<CommandResult> {
+    return await this.#run({ args: RESTORE_ARGS, input: formatReadText(names) });
+  }
+
+  /**
+   * Reads our chain and those sub-chains that are expected. Where others stand, the rules that lead to them are
+   * followed, a process for each level.
+   */
+  async #read(
+    expected: readonly string[],
+    listed?: CommandResult,
+    isUnusedChainAbsent = () => this.#isChainAbsent(),
+  ): Promise<{ actual: Actual; stdout: string }> {
+    const result = listed ?? await this.#list(expected);
+    const { code, stdout } = result;
+    const failure = () => restoreFailure(this.#command, "read", result, formatReadText(expected));
     // Only a listing of POSTROUTING in which nothing leads to our chain leaves the question whether there is one.
-    if (result.code > 1 || result.code === 1 && !result.stdout.startsWith("-P POSTROUTING ")) throw failure();
+    if (code > 1 || code === 1 && !stdout.startsWith("-P POSTROUTING ")) throw failure();
     let actual: Actual;
     try {
-      actual = parseListing(result.stdout, this.#chainName);
+      actual = parseListing(stdout, this.#chainName);
     } catch (error) {
       throw new BackendError(`${this.#command} printed what can't be read: ${(error as Error).message}`);
     }
-    if (result.code === 1 && (actual.jumps.length > 0 || !await isUnusedChainAbsent())) throw failure();
-    return actual;
+    const leadTo = findSubChains(actual, this.#chainName);
+    if (code === 0) {
+      const names = [...new Set([...expected, ...leadTo])];
+      return names.length === expected.length
+        ? { actual, stdout }
+        : await this.#read(names, undefined, isUnusedChainAbsent);
+    }
+    // The chain after the last listed one is absent: where that is ours, all of it should be, else a sub-chain.
+    if (actual.chains.has(this.#chainName)) {
+      const names = [this.#chainName, ...leadTo];
+      if (names.every((name) => expected.includes(name)) && names.length === expected.length) throw failure();
+      return await this.#read(names, undefined, isUnusedChainAbsent);
+    }
+    if (actual.jumps.length > 0 || !await isUnusedChainAbsent()) throw failure();
+    return { actual, stdout };
   }
 
   /**
@@ -206,18 +275,23 @@ export class IptablesBackend implements Backend {
     }
   }
 
-  /** Chains of an earlier `--masq-chain` that hold only rules of ours, and to which nothing but the stale jumps leads. */
-  async #removableChains({ staleJumps }: Actual): Promise<ChainName[]> {
-    const removable: ChainName[] = [];
+  /**
+   * Chains of an earlier `--masq-chain` that hold only rules of ours, and to which nothing but the stale jumps leads,
+   * with their sub-chains.
+   */
+  async #removableChains({ staleJumps }: Actual): Promise<string[]> {
+    const removable: string[] = [];
     for (const name of new Set(staleJumps.map(({ target }) => target))) {
       const chainName = toChainName(name);
       if (chainName === undefined) continue;
       const { stdout } = await this.#run({ args: RESTORE_ARGS, input: formatReferencesText(chainName) });
       const references = Number(/^Chain \S+ \((\d+) references\)$/m.exec(stdout)?.[1]);
       const jumps = staleJumps.filter(({ target }) => target === name).length;
-      if (references === jumps && hasOurRules(parseNatTable(stdout).get(name) ?? [])) {
-        removable.push(chainName);
-      }
+      const table = parseNatTable(stdout);
+      if (references !== jumps || !hasOurRules(table.get(name) ?? [])) continue;
+      const earlier = new IptablesBackend(this.family, chainName, this.#runner, this.name);
+      const hasSubChains = findSubChains(findOurs(table, chainName), chainName).size > 0;
+      removable.push(...hasSubChains ? (await earlier.#read([name])).actual.chains.keys() : [name]);
     }
     return removable;
   }
@@ -227,6 +301,6 @@ export class IptablesBackend implements Backend {
   }
 }
 
-function isAbsent({ chain, jumps, staleJumps }: Actual): boolean {
-  return chain === undefined && jumps.length + staleJumps.length === 0;
+function isAbsent({ chains, jumps, staleJumps }: Actual): boolean {
+  return chains.size === 0 && jumps.length + staleJumps.length === 0;
 }

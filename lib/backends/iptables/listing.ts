@@ -1,4 +1,4 @@
-/** A listing of POSTROUTING and of our chain -> what the kernel has of ours. */
+/** A listing of POSTROUTING and of our chains -> what the kernel has of ours. */
 import { type ChainName, parseChainName } from "../../config/chain_name.ts";
 import { parseCidr } from "../../config/cidr.ts";
 import { parseInterfacePattern } from "../../config/interface_name.ts";
@@ -7,6 +7,7 @@ import { parseSourceAddress, type SourceAddress } from "../../config/source_addr
 import { OWN_RULE_COMMENT, type Verdict } from "../../rules/ruleset.ts";
 import { CounterSum, type RuleCounters } from "../backend.ts";
 import { type ChainRule, type ChainTarget, type LineProtocol } from "./chain_rule.ts";
+import { isSubChain } from "./chain_tree.ts";
 import {
   commentOf,
   type NatTable,
@@ -36,15 +37,15 @@ export interface ActualJump {
 
 /** What the kernel has of ours, in one family. */
 export interface Actual {
-  /** The rules of our chain in order, undefined where there is no such chain. */
-  readonly chain: readonly ActualRule[] | undefined;
+  /** Our chain and its sub-chains, those that are there, each with its rules in order. */
+  readonly chains: ReadonlyMap<string, readonly ActualRule[]>;
   readonly jumps: readonly ActualJump[];
   /** Jumps with our comment to other chains: those of an earlier `--masq-chain`. */
   readonly staleJumps: readonly ActualJump[];
 }
 
 /**
- * Reads what `-S POSTROUTING` and, where the chain exists, `-S CHAIN` printed.
+ * Reads what `-S POSTROUTING` and, for each of our chains that exists, `-S CHAIN` printed.
  *
  * @throws {SyntaxError} It is not a whole listing.
  */
@@ -54,14 +55,26 @@ export function parseListing(text: string, chainName: ChainName): Actual {
   return findOurs(parseNatTable(text), chainName);
 }
 
-/** Finds our chain and the jumps in a table. */
+/** Finds our chains and the jumps in a table. */
 export function findOurs(table: NatTable, chainName: ChainName): Actual {
   const jumps = (table.get("POSTROUTING") ?? []).map(toJump).filter((jump) => jump !== undefined);
+  const ours = [...table].filter(([name]) => name === chainName || isSubChain(name, chainName));
   return {
-    chain: table.get(chainName)?.map(({ words }) => ({ words, rule: parseChainRule(words) })),
+    chains: new Map(
+      ours.map(([name, rules]) => [
+        name,
+        rules.map(({ words }) => ({ words, rule: parseChainRule(words, chainName) })),
+      ]),
+    ),
     jumps: jumps.filter(({ target }) => target === chainName),
     staleJumps: jumps.filter(({ target, words }) => target !== chainName && hasJumpComment(words)),
   };
+}
+
+/** The sub-chains to which our chains lead, be they listed or not. */
+export function findSubChains({ chains }: Actual, chainName: ChainName): Set<string> {
+  const targets = [...chains.values()].flat().map(targetOf);
+  return new Set(targets.filter((name) => name !== undefined && isSubChain(name, chainName)) as string[]);
 }
 
 function toJump(rule: TableRule): ActualJump | undefined {
@@ -90,8 +103,8 @@ export function hasOurRules(rules: readonly TableRule[]): boolean {
  * jump with our comment leads to, and those in which every rule has one of our comments.
  */
 export function findOurChains(table: NatTable, chainName: ChainName): ChainName[] {
-  const { chain, jumps, staleJumps } = findOurs(table, chainName);
-  const names = new Set<string>(chain !== undefined || jumps.length > 0 ? [chainName] : []);
+  const { chains, jumps, staleJumps } = findOurs(table, chainName);
+  const names = new Set<string>(chains.size > 0 || jumps.length > 0 ? [chainName] : []);
   for (const { target } of staleJumps) names.add(target);
   for (const [name, rules] of table) if (hasOurRules(rules)) names.add(name);
   return [...names].flatMap((name) => toChainName(name) ?? []);
@@ -108,15 +121,16 @@ export function toChainName(name: string): ChainName | undefined {
 
 const VERDICTS: readonly Verdict[] = ["RETURN", "MASQUERADE", "SNAT"];
 
-/** Adds up the counters of a listing with `-c PACKETS BYTES`. */
+/** Adds up the counters of a listing of our chains with `-c PACKETS BYTES`. */
 export function parseCounters(text: string, chainName: ChainName): RuleCounters {
   const counters = new CounterSum();
   for (const line of text.split("\n")) {
-    const [command, name, ...words] = splitWords(line);
+    const [command, name = "", ...words] = splitWords(line);
     const at = words.lastIndexOf("-c");
     const target = words[words.lastIndexOf("-j") + 1];
     const verdict = VERDICTS.find((it) => it === target);
-    if (command !== "-A" || name !== chainName || at === -1 || verdict === undefined) continue;
+    const isOurs = name === chainName || isSubChain(name, chainName);
+    if (command !== "-A" || !isOurs || at === -1 || verdict === undefined) continue;
     const count = { packets: Number(words[at + 1]), bytes: Number(words[at + 2]) };
     const comment = commentOf({ words });
     const isOwn = comment.startsWith(OWN_RULE_COMMENT);
@@ -132,7 +146,7 @@ function hasJumpCondition(words: readonly string[]): boolean {
 }
 
 /** A rule of the kind that we write, or undefined for any other. */
-function parseChainRule(words: readonly string[]): ChainRule | undefined {
+function parseChainRule(words: readonly string[], chainName: ChainName): ChainRule | undefined {
   const rule: { -readonly [K in keyof ChainRule]?: ChainRule[K] } = {};
   const target: TargetWords = { flags: new Set() };
   try {
@@ -154,7 +168,9 @@ function parseChainRule(words: readonly string[]): ChainRule | undefined {
       else if (word === "--to-ports") target.toPorts = parsePorts(value);
       else if (word === "--to-source") Object.assign(target, parseToSource(value));
       else if (word === "-j") target.kind = value;
-      else if (!KNOWN_PAIRS.has(`${word} ${value}`)) return undefined;
+      else if (word === "-g" && isSubChain(value, chainName)) {
+        Object.assign(target, { kind: "GOTO", chain: value });
+      } else if (!KNOWN_PAIRS.has(`${word} ${value}`)) return undefined;
     }
   } catch {
     return undefined;
@@ -168,11 +184,12 @@ interface TargetWords {
   kind?: string;
   toPorts?: PortRange;
   address?: SourceAddress;
+  chain?: string;
   readonly flags: Set<string>;
 }
 
 /** The target that these words stand for, undefined where we would write other ones. */
-function toChainTarget({ kind, toPorts, address, flags }: TargetWords): ChainTarget | undefined {
+function toChainTarget({ kind, toPorts, address, chain, flags }: TargetWords): ChainTarget | undefined {
   const ports = toPorts && { toPorts };
   const randomFully = flags.has("--random-fully");
   const isPersistent = flags.has("--persistent");
@@ -182,7 +199,9 @@ function toChainTarget({ kind, toPorts, address, flags }: TargetWords): ChainTar
   }
   if (isPersistent || address !== undefined) return undefined;
   if (kind === "MASQUERADE") return { kind, randomFully, ...ports };
-  return kind === "RETURN" && !randomFully && toPorts === undefined ? { kind } : undefined;
+  if (randomFully || toPorts !== undefined) return undefined;
+  if (kind === "GOTO" && chain !== undefined) return { kind, chain };
+  return kind === "RETURN" ? { kind } : undefined;
 }
 
 /** Options whose value says nothing more: the match modules that we use, and the one mode of `statistic`. */

@@ -6,6 +6,7 @@ import type { ChainName } from "../../config/chain_name.ts";
 import type { IpFamily } from "../../config/ip_address.ts";
 import { CommandKilledError, type CommandRunner } from "../../ports.ts";
 import { type BackendError, makePlan, type Plan } from "../backend.ts";
+import { isSubChain } from "./chain_tree.ts";
 import { NFT_FAMILY } from "../nftables/nft_table.ts";
 import { nftFailure } from "../nftables/nft_failure.ts";
 
@@ -35,13 +36,16 @@ export async function planRemovalByNft(
   }
   const rulesOf = (chain: string) =>
     listing.split(`\n\tchain ${chain} {`)[1]?.split("\n\t}")[0]?.split("\n").slice(1);
-  const ours = rulesOf(chainName);
+  const names = Array.from(listing.matchAll(/^\tchain (\S+) \{/gm), ([, it]) => it!);
+  const ours = names.filter((it) => it === chainName || isSubChain(it, chainName));
   const jump = new RegExp(`\\s(?:jump|goto) ${chainName}(?: .*)? # handle (\\d+)$`);
   const jumps = rulesOf("POSTROUTING")?.flatMap((rule) => jump.exec(rule)?.[1] ?? []) ?? [];
-  if (ours === undefined && jumps.length === 0) return undefined;
+  if (ours.length === 0 && jumps.length === 0) return undefined;
   const text = [
     ...jumps.map((handle) => `delete rule ${name} POSTROUTING handle ${handle}`),
-    ...(ours === undefined ? [] : [`flush chain ${name} ${chainName}`, `delete chain ${name} ${chainName}`]),
+    // All are flushed before one is removed: they lead to each other.
+    ...ours.map((it) => `flush chain ${name} ${it}`),
+    ...ours.map((it) => `delete chain ${name} ${it}`),
     "",
   ].join("\n");
   return makePlan({
@@ -53,9 +57,7 @@ export async function planRemovalByNft(
     },
     actual: [
       ...jumps.map((handle) => `-A POSTROUTING (handle ${handle}) -j ${chainName}`),
-      ...(ours === undefined
-        ? []
-        : [`-N ${chainName}`, ...ours.map((rule) => `-A ${chainName} ${rule.trim()}`)]),
+      ...ours.flatMap((it) => [`-N ${it}`, ...rulesOf(it)!.map((rule) => `-A ${it} ${rule.trim()}`)]),
     ],
   });
 }

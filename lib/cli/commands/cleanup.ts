@@ -58,9 +58,9 @@ function nameOf({ backend, family }: StalePlace): string {
 function describeRemoval(place: StalePlace, { name, plan }: StaleRules, dryRun: boolean): string {
   const count = (start: string) => plan.actual.filter((line) => line.startsWith(start)).length;
   const parts: string[] = [];
-  if (count(`-N ${name}`) > 0) parts.push(`chain ${name} (${plural(count(`-A ${name} `), "rule")})`);
-  if (count("table ") > 0) parts.push(`table ${name}`);
   const jumps = count("-A POSTROUTING ");
+  if (count("-N ") > 0) parts.push(`chain ${name} (${plural(count("-A ") - jumps, "rule")})`);
+  if (count("table ") > 0) parts.push(`table ${name}`);
   if (jumps > 0) parts.push(`${plural(jumps, "jump")} to ${parts.length > 0 ? "it" : name}`);
   return `${nameOf(place)}: ${dryRun ? "would remove" : "removed"} ${parts.join(" and ")}`;
 }

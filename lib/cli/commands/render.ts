@@ -1,6 +1,6 @@
 /** `ip-masq-agent render`. */
 import { readConfig } from "../../agent/read_config.ts";
-import { expandRuleset } from "../../backends/iptables/chain_rule.ts";
+import { buildChains } from "../../backends/iptables/chain_tree.ts";
 import { formatWriteText } from "../../backends/iptables/restore_text.ts";
 import { buildNftTable } from "../../backends/nftables/nft_table.ts";
 import { formatScript } from "../../backends/nftables/nft_text.ts";
@@ -43,9 +43,9 @@ export async function render(flags: FlagValues, system: System): Promise<number>
 function formatAsIptables(rulesets: readonly Ruleset[], { chainName }: RuleOptions): string {
   return rulesets.map((ruleset) => {
     const command = ruleset.family === "IPv4" ? "iptables-restore" : "ip6tables-restore";
-    const chain = expandRuleset(ruleset);
+    const chains = buildChains(ruleset, chainName);
     return `# ${ruleset.family}, for ${command} --noflush\n` +
-      formatWriteText(chainName, { chain, removeJumps: [], insertJump: Infinity, removeChains: [] });
+      formatWriteText(chainName, { chains, removeJumps: [], insertJump: Infinity, removeChains: [] });
   }).join("");
 }
 

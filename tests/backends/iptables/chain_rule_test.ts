@@ -210,7 +210,7 @@ Deno.test("parseListing() reads back what formatChainRule() writes, and sameChai
     const read = parseListing(
       `-P POSTROUTING ACCEPT\n-N C\n-A C ${formatChainRule(a)}\n`,
       parseChainName("C"),
-    ).chain?.[0]?.rule;
+    ).chains.get("C")?.[0]?.rule;
     assert(read !== undefined && sameChainRule(read, a));
     assertEquals(sameChainRule(a, b), formatChainRule(a) === formatChainRule(b));
   }));

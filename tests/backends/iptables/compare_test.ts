@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { type ChainRule, expandRuleset } from "../../../lib/backends/iptables/chain_rule.ts";
+import { buildChains } from "../../../lib/backends/iptables/chain_tree.ts";
 import { compare } from "../../../lib/backends/iptables/compare.ts";
 import { type Actual, parseListing } from "../../../lib/backends/iptables/listing.ts";
 import {
@@ -12,8 +12,9 @@ import { buildRuleset } from "../../../lib/rules/ruleset.ts";
 import { configOf } from "../../fakes/config.ts";
 
 const CHAIN = parseChainName("MASQ");
-const DESIRED: ChainRule[] = expandRuleset(
+const DESIRED = buildChains(
   buildRuleset("IPv4", configOf({ nonMasqueradeCIDRs: ["10.0.0.0/8"] }), { randomFully: true, toPorts: [] }),
+  CHAIN,
 );
 const LOCAL = 'comment --comment "ip-masq-agent: local traffic is not subject to MASQUERADE" -j RETURN';
 const OUTBOUND =
@@ -201,7 +202,7 @@ Deno.test("compare() finds no drift where all is as it should be", async (t) => 
 });
 
 Deno.test("compare() takes an empty chain for what it should be where there is no rule", () => {
-  assertEquals(compare(listing([JUMP, "-N MASQ"]), [], CHAIN).drift, []);
+  assertEquals(compare(listing([JUMP, "-N MASQ"]), new Map([[CHAIN, []]]), CHAIN).drift, []);
 });
 
 Deno.test("compare() counts what is to be added and removed where that is all", () => {

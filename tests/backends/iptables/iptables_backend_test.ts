@@ -220,7 +220,7 @@ Deno.test("IptablesBackend removes the chain of an earlier --masq-chain with its
       assertEquals(text.includes(OLD_JUMP.replace("-A", "-D")), true);
       assertEquals(text.includes("-F OLD\n-X OLD\n"), removed);
       const removal = (await backend.removal())!.text;
-      assertEquals(removal.includes("-F MASQ\n-X MASQ\n"), true);
+      assertEquals(removal.includes("-F MASQ\n") && removal.includes("-X MASQ\n"), true);
       assertEquals(removal.includes("-X OLD\n"), removed);
       assertEquals((await backend.removal({ onlyThisChain: true }))!.text.includes("OLD"), false);
     });
@@ -237,7 +237,7 @@ Deno.test("IptablesBackend removes several earlier chains, each with the jumps t
     return { stdout: `-N ${name}\n${rule}Chain ${name} (${name === "OLD" ? 2 : 1} references)\n` };
   });
   const { text } = await new IptablesBackend("IPv4", CHAIN, runner, "iptables-nft").plan(RULESET);
-  assertEquals(text.match(/^-[FX] .*$/gm), ["-F OLD", "-X OLD", "-F OLDER", "-X OLDER"]);
+  assertEquals(text.match(/^-[FX] .*$/gm), ["-F OLD", "-F OLDER", "-X OLD", "-X OLDER"]);
 });
 
 Deno.test("IptablesBackend.removal() makes no table, and finds nothing where nothing is", async (t) => {

@@ -16,12 +16,12 @@ Deno.test("parseListing() refuses what is cut off", () => {
 
 Deno.test("parseListing() tells a chain that is absent from one that is empty", () => {
   assertEquals(parseListing("-P POSTROUTING ACCEPT\n", CHAIN), {
-    chain: undefined,
+    chains: new Map(),
     jumps: [],
     staleJumps: [],
   });
   assertEquals(parseListing("-P POSTROUTING ACCEPT\n-N IP-MASQ-AGENT\n", CHAIN), {
-    chain: [],
+    chains: new Map([[CHAIN, []]]),
     jumps: [],
     staleJumps: [],
   });
@@ -55,7 +55,7 @@ Deno.test("parseListing() knows a jump by its target and judges its condition", 
 
 Deno.test("parseListing() passes over other chains' rules", () => {
   const text = "-N OTHER\n-A OTHER -j IP-MASQ-AGENT\n-A PREROUTING -j IP-MASQ-AGENT\n-N IP-MASQ-AGENT-2\n";
-  assertEquals(listing(text), { chain: undefined, jumps: [], staleJumps: [] });
+  assertEquals(listing(text), { chains: new Map(), jumps: [], staleJumps: [] });
 });
 
 Deno.test("parseListing() calls foreign what we would not write", async (t) => {
@@ -87,7 +87,7 @@ Deno.test("parseListing() calls foreign what we would not write", async (t) => {
   ];
   for (const line of lines) {
     await t.step(line, () => {
-      assertEquals(listing(`-A IP-MASQ-AGENT ${line}\n`).chain?.map(({ rule }) => rule), [
+      assertEquals(listing(`-A IP-MASQ-AGENT ${line}\n`).chains.get(CHAIN)?.map(({ rule }) => rule), [
         undefined,
       ]);
     });
@@ -96,7 +96,7 @@ Deno.test("parseListing() calls foreign what we would not write", async (t) => {
 
 Deno.test("parseListing() reads protocols by number, which is how iptables prints what it has no name for", () => {
   for (const [number, protocol] of [["6", "tcp"], ["17", "udp"], ["132", "sctp"]]) {
-    const { chain } = listing(`-A IP-MASQ-AGENT -p ${number} -j MASQUERADE\n`);
-    assertEquals(chain?.[0]?.rule?.protocol as string, protocol);
+    const { chains } = listing(`-A IP-MASQ-AGENT -p ${number} -j MASQUERADE\n`);
+    assertEquals(chains.get(CHAIN)?.[0]?.rule?.protocol as string, protocol);
   }
 });
