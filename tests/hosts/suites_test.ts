@@ -1,5 +1,5 @@
 /** The compiled agent beside the iptables and nft of each suite. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Daemon } from "../sandbox/daemon.ts";
 import { type Suite, SUITES } from "../sandbox/host.ts";
 import { BACKENDS, CONFIG, FLAGS, type HostBackend, Hosts } from "./hosts.ts";
@@ -52,6 +52,34 @@ Deno.test("what was written stands, is updated, and is removed without a trace",
     }
     await hosts.cleanup(suite);
   });
+});
+
+Deno.test("many destinations stand in sub-chains that every suite reads", async (t) => {
+  const cidrs = Array.from(
+    { length: 300 },
+    (_, index) => [`10.${index >> 3}.${index * 31 & 255}.0/24`, `fd00:${index}::/32`],
+  );
+  const config = JSON.stringify({ nonMasqueradeCIDRs: cidrs.flat(), cidrLimit: 1_000 });
+  for (const suite of SUITES) {
+    for (const backend of ["iptables-nft", "iptables-legacy"] as const) {
+      await t.step(`${suite}, ${backend}`, async () => {
+        await using hosts = await Hosts.create();
+        await Promise.all(SUITES.map((it) => hosts.of(it).writeConfig(config)));
+        await hosts.write(suite, backend, "--enable-ipv6");
+        assertMatch(await hosts.rules(), /IP-MASQ-AGENT\/rest/);
+        for (const reader of SUITES) await hosts.assertStands(reader, backend, "--enable-ipv6");
+        const drift = `${backend} -t nat -I IP-MASQ-AGENT/2 -p tcp -j ACCEPT`;
+        await hosts.of(suite).sh(drift);
+        assertMatch(await hosts.write(suite, backend), /1 foreign rule in chain IP-MASQ-AGENT\/2/);
+        await hosts.of(suite).writeConfig(CONFIG);
+        await hosts.write(suite, backend, "--enable-ipv6");
+        assertEquals((await hosts.rules()).match(/IP-MASQ-AGENT\/.*/g), null);
+        await hosts.of(suite).writeConfig(config);
+        await hosts.write(suite, backend, "--enable-ipv6");
+        await hosts.cleanup(suite);
+      });
+    }
+  }
 });
 
 Deno.test("drift is said and healed", async (t) => {

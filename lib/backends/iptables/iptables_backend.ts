@@ -116,14 +116,14 @@ export class IptablesBackend implements Backend {
     const good = this.#good?.ruleset === ruleset ? this.#good : undefined;
     const first = good && await this.#list(good.names);
     if (good && first?.code === 0 && first.stdout === good.stdout) {
-      return { ...this.#toPlan({ text: "" }), names: good.names };
+      return Object.assign(this.#toPlan({ text: "" }), { names: good.names });
     }
     const desired = buildChains(ruleset, this.#chainName);
     const names = [...desired.keys()];
     const { actual, stdout } = await this.#read(names, first);
     const { drift, changes } = compare(actual, desired, this.#chainName);
     this.#good = drift.length === 0 ? { ruleset, names, stdout } : undefined;
-    if (drift.length === 0) return { ...this.#toPlan({ text: "" }), names };
+    if (drift.length === 0) return Object.assign(this.#toPlan({ text: "" }), { names });
     const plan = this.#toPlan({
       drift,
       isFresh: isAbsent(actual),
@@ -140,7 +140,7 @@ export class IptablesBackend implements Backend {
         ]),
       ],
     });
-    return { ...plan, names };
+    return Object.assign(plan, { names });
   }
 
   async removal(
