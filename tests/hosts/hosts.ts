@@ -39,6 +39,15 @@ rules:
     action: masquerade
 `;
 
+/** So many destinations of both families that iptables has them in sub-chains. */
+export const LONG_CONFIG = JSON.stringify({
+  nonMasqueradeCIDRs: [...Array(300).keys()].flatMap((index) => [
+    `10.${index >> 3}.${index * 31 & 255}.0/24`,
+    `fd00:${index}::/32`,
+  ]),
+  cidrLimit: 1_000,
+});
+
 /** With and without ports, always for both families. */
 export const FLAGS: readonly (readonly string[])[] = [
   ["--enable-ipv6"],

@@ -2,7 +2,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { Daemon } from "../sandbox/daemon.ts";
 import { type Suite, SUITES } from "../sandbox/host.ts";
-import { FLAGS, Hosts } from "./hosts.ts";
+import { CONFIG, FLAGS, Hosts, LONG_CONFIG } from "./hosts.ts";
 
 /** A nat table that nft made, with what stands in its chain of source addresses; F is the family, A an address. */
 const natTable = (priority: number, rule: string) => `
@@ -85,10 +85,12 @@ for (const [name, text, backend, why] of NAT_TABLES) {
 }
 
 Deno.test("rules of ours in a chain that iptables can read no longer are replaced, and removed through nft", async (t) => {
-  for (const suite of SUITES) {
-    await t.step(suite, async () => {
+  const cases = [...SUITES.map((suite) => [suite, CONFIG] as const), ["bullseye", LONG_CONFIG] as const];
+  for (const [suite, config] of cases) {
+    await t.step(`${suite}, ${config.length} bytes of config`, async () => {
       await using hosts = await Hosts.create();
       const host = hosts.of(suite);
+      await host.writeConfig(config);
       await hosts.write(suite, "iptables-nft", ...FLAGS[0]!);
       for (const family of ["ip", "ip6"]) {
         await host.sh(`nft insert rule ${family} nat POSTROUTING fib daddr type local ct mark 7 masquerade`);

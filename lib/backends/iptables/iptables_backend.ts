@@ -14,7 +14,7 @@ import {
 } from "../backend.ts";
 import { makeRuleEvents, type RuleEvents } from "../rule_events.ts";
 import { formatChainRule } from "./chain_rule.ts";
-import { buildChains } from "./chain_tree.ts";
+import { buildChains, subChainPrefix } from "./chain_tree.ts";
 import { compare } from "./compare.ts";
 import {
   type Actual,
@@ -85,10 +85,13 @@ export class IptablesBackend implements Backend {
   get events(): RuleEvents | undefined {
     if (this.name === "iptables-legacy") return undefined;
     const table = `${this.family === "IPv4" ? "ip" : "ip6"} nat`;
-    const chain = this.#chainName.replaceAll(".", "\\.");
+    const chains = [this.#chainName, `${subChainPrefix(this.#chainName)}\\w+`].join("|").replaceAll(
+      ".",
+      "\\.",
+    );
     return makeRuleEvents(
       `chain ${table} POSTROUTING`,
-      `table ${table}|(?:chain|rule) ${table} (?:POSTROUTING|${chain})`,
+      `table ${table}|(?:chain|rule) ${table} (?:POSTROUTING|${chains})`,
     );
   }
 
