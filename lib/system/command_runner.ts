@@ -27,6 +27,12 @@ const RUNS_BETWEEN_COLLECTIONS = 8;
 /** More commands than a start runs, which is not to wait for a collection. */
 const RUNS_OF_A_START = 16;
 
+/** Milliseconds after which what a start or a long text left is collected. By then nobody waits. */
+const COLLECTION_DELAY_MS = 2_000;
+
+/** Characters of input and output from which on a text is long. */
+const LONG_TEXT = 262_144;
+
 /** What a runner may be told otherwise. */
 export interface RunnerOptions {
   /** Absolute paths of the folders to look for commands in. */
@@ -45,6 +51,7 @@ export class ChildProcessRunner implements CommandRunner {
   readonly #folders: readonly string[];
   readonly #timeLimitMs: number;
   #runs = 0;
+  #isCollectionDue = false;
 
   constructor({ folders = SEARCH_FOLDERS, timeLimitMs = TIME_LIMIT_MS }: RunnerOptions = {}) {
     this.#folders = folders;
@@ -54,10 +61,9 @@ export class ChildProcessRunner implements CommandRunner {
   async run(command: Command): Promise<CommandResult> {
     this.#runs++;
     // Deno reads output into buffers of 64 KiB that V8 does not count as its own, so it would collect them too late:
-    // a daemon grew by 100 MiB. tools/permissions has the flag that makes gc() available.
-    if (this.#runs > RUNS_OF_A_START && this.#runs % RUNS_BETWEEN_COLLECTIONS === 0) {
-      (globalThis as { gc?: () => void }).gc?.();
-    }
+    // a daemon grew by 100 MiB.
+    if (this.#runs > RUNS_OF_A_START && this.#runs % RUNS_BETWEEN_COLLECTIONS === 0) collectGarbage();
+    if (this.#runs === 1) this.#collectLater();
     if (command.signal?.aborted) throw new CommandKilledError(command.name);
     const output = command.ignoreOutput ? "null" : "piped";
     const child = this.spawn(command.name, command.args, {
@@ -84,12 +90,22 @@ export class ChildProcessRunner implements CommandRunner {
       if (command.input !== undefined) await writeInput(child.stdin, command.input);
       const { code, stdout, stderr } = await ended;
       if (killed !== undefined) throw killed;
+      if ((command.input?.length ?? 0) + stdout.length > LONG_TEXT) this.#collectLater();
       const decoder = new TextDecoder();
       return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
     } finally {
       stopTimer();
       command.signal?.removeEventListener("abort", onAbort);
     }
+  }
+
+  #collectLater(): void {
+    if (this.#isCollectionDue) return;
+    this.#isCollectionDue = true;
+    startTimer(COLLECTION_DELAY_MS, () => {
+      this.#isCollectionDue = false;
+      collectGarbage();
+    });
   }
 
   /**
@@ -117,6 +133,12 @@ export class ChildProcessRunner implements CommandRunner {
     }
     throw new CommandNotFoundError(name, this.#folders);
   }
+}
+
+/** The only flavor that gives memory back to the system. tools/permissions has the flag that makes gc() available. */
+function collectGarbage(): void {
+  const { gc } = globalThis as { gc?: (options: Readonly<Record<string, string>>) => void };
+  gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
 }
 
 /** Ends a child at once, unless it has ended. */
