@@ -173,7 +173,7 @@ export class Family {
       const update = this.#synced === undefined ? undefined : describeUpdate(drift);
       this.#reporter.report("info", `${family}: updated the rules: ${update ?? details}`);
     }
-    for (const line of text.trimEnd().split("\n")) this.#parts.logger.verbose(2, () => `${family}: ${line}`);
+    for (const [line] of text.matchAll(/.+/g)) this.#parts.logger.verbose(2, () => `${family}: ${line}`);
   }
 
   #reportFight(): void {

@@ -153,9 +153,22 @@ export const LACKS_FAMILY = /address family not supported/i;
 export const LACKS_FAMILY_HINT =
   ": this host has no such address family (IPv6 is switched off in its kernel, or refused by seccomp)";
 
-/** Makes a plan; what is left out is empty. */
-export function makePlan(plan: Pick<Plan, "family" | "text" | "apply"> & Partial<Plan>): Plan {
-  return { drift: [], isFresh: false, actual: [], desired: [], ...plan };
+/** Makes a plan; what is left out is empty. What `describe` gives may be long, and is made for who asks. */
+export function makePlan(
+  plan: Pick<Plan, "family" | "text" | "apply"> & Partial<Plan>,
+  describe: () => Pick<Plan, "actual" | "desired"> = () => ({ actual: [], desired: [], ...plan }),
+): Plan {
+  return {
+    drift: [],
+    isFresh: false,
+    ...plan,
+    get actual() {
+      return describe().actual;
+    },
+    get desired() {
+      return describe().desired;
+    },
+  };
 }
 
 /** Writes what a plan says: what sync() of every backend does behind its plan. */

@@ -72,39 +72,77 @@ export interface Ruleset {
 /** What comes before the name of an entry of `rules`. */
 export const OWN_RULE_COMMENT = "ip-masq-agent: rule ";
 
-/** The comments of upstream's rules and of CCE's, byte for byte. */
-const COMMENTS = {
-  masqueradeCidr: "ip-masq-agent: specific outbound traffic is subject to MASQUERADE",
-  source: "ip-masq-agent: traffic from this source is not subject to MASQUERADE",
-  local: "ip-masq-agent: local traffic is not subject to MASQUERADE",
-  outbound: "ip-masq-agent: outbound traffic is subject to MASQUERADE (must be last in chain)",
-} as const;
+/** What the rules of one list share. */
+interface ListMeaning extends Pick<Rule, "target" | "comment"> {
+  readonly side: "destinations" | "sources";
+}
+
+/** The comments are those of upstream's rules and of CCE's, byte for byte. */
+const LISTS = {
+  masqueradeCidrs: {
+    side: "destinations",
+    target: "MASQUERADE",
+    comment: "ip-masq-agent: specific outbound traffic is subject to MASQUERADE",
+  },
+  local: {
+    side: "destinations",
+    target: "RETURN",
+    comment: "ip-masq-agent: local traffic is not subject to MASQUERADE",
+  },
+  sources: {
+    side: "sources",
+    target: "RETURN",
+    comment: "ip-masq-agent: traffic from this source is not subject to MASQUERADE",
+  },
+} as const satisfies Record<string, ListMeaning>;
+
+const OUTBOUND_COMMENT = "ip-masq-agent: outbound traffic is subject to MASQUERADE (must be last in chain)";
+
+/** The rule of a list's entry. A list may be long, so each rule is two references and no more. */
+class ListRule implements Rule {
+  readonly #entry: CidrEntry;
+  readonly #list: ListMeaning;
+
+  constructor(entry: CidrEntry, list: ListMeaning) {
+    this.#entry = entry;
+    this.#list = list;
+  }
+
+  get match(): Match {
+    return { [this.#list.side]: [this.#entry.cidr] };
+  }
+
+  get target(): Target {
+    return this.#list.target;
+  }
+
+  get comment(): string {
+    return this.#list.comment;
+  }
+
+  get origin(): Origin {
+    return this.#entry.origin;
+  }
+}
 
 /** Builds the rules of one family: those of one's own, forced destinations, link-local, exempt destinations and sources, everything else. */
 export function buildRuleset(family: IpFamily, config: MasqConfig, masquerade: MasqueradeOptions): Ruleset {
-  const perCidr = (
-    entries: readonly CidrEntry[],
-    target: Target,
-    comment: string,
-    side: "destinations" | "sources" = "destinations",
-  ): Rule[] =>
+  const perCidr = (entries: readonly CidrEntry[], list: ListMeaning): Rule[] =>
     entries
       .filter(({ cidr }) => cidr.family === family)
-      .map(({ cidr, origin }) => ({ match: { [side]: [cidr] }, target, comment, origin }));
+      .map((entry) => new ListRule(entry, list));
 
   const rules = config.rules.flatMap((entry, index) => toRule(entry, index, family) ?? []);
-  for (const rule of perCidr(config.masqueradeCIDRs, "MASQUERADE", COMMENTS.masqueradeCidr)) rules.push(rule);
+  for (const rule of perCidr(config.masqueradeCIDRs, LISTS.masqueradeCidrs)) rules.push(rule);
   if (!config[LINK_LOCAL_KEY[family]]) {
     const entry = { cidr: LINK_LOCAL[family], origin: originOf(config, LINK_LOCAL_KEY[family]) };
-    rules.push(...perCidr([entry], "RETURN", COMMENTS.local));
+    rules.push(...perCidr([entry], LISTS.local));
   }
-  for (const rule of perCidr(config.nonMasqueradeCIDRs, "RETURN", COMMENTS.local)) rules.push(rule);
-  for (const rule of perCidr(config.nonMasqueradeSrcCIDRs, "RETURN", COMMENTS.source, "sources")) {
-    rules.push(rule);
-  }
+  for (const rule of perCidr(config.nonMasqueradeCIDRs, LISTS.local)) rules.push(rule);
+  for (const rule of perCidr(config.nonMasqueradeSrcCIDRs, LISTS.sources)) rules.push(rule);
   if (config[OUTBOUND_KEY[family]]) {
     const origin = originOf(config, OUTBOUND_KEY[family]);
-    rules.push({ match: {}, target: "MASQUERADE", comment: COMMENTS.outbound, origin });
+    rules.push({ match: {}, target: "MASQUERADE", comment: OUTBOUND_COMMENT, origin });
   }
   return { family, rules, masquerade };
 }

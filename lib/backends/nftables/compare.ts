@@ -4,7 +4,7 @@ import type { Drift } from "../backend.ts";
 import { type ActualRule, type ActualTable, canonicalExpr } from "./nft_listing.ts";
 import { CHAINS, type NftRule, type NftTable, TABLE_NAME } from "./nft_table.ts";
 import type { TableChange } from "./nft_text.ts";
-import { mergeRanges, rangeOfCidr, rangesMissing } from "./ranges.ts";
+import { mergeRanges, parseRange, rangeOfCidr, rangesMissing } from "./ranges.ts";
 
 /** What differs, in words, and the change that repairs it. */
 export interface Comparison {
@@ -79,15 +79,19 @@ function* compareSets(actual: ActualTable, desired: NftTable): Iterable<Drift> {
   const differs = (detail: string): Drift => ({ kind: "set-differs", detail });
   for (const { name, elements } of desired.sets) {
     const set = actual.sets.get(name);
-    if (set?.ranges === undefined) {
+    if (set?.elements === undefined) {
       yield differs(set === undefined ? `no set ${name}` : `set ${name} is no plain set of addresses`);
       continue;
     }
     if (set.isDeclaredByType) {
       yield differs(`set ${name} is declared by type, which makes nft 1.0.6 and older crash`);
     }
-    const ranges = mergeRanges(elements.map(rangeOfCidr));
-    const actualRanges = mergeRanges(set.ranges);
+    // Most elements are spelled alike on both sides, and only the others need addresses: lists may be long.
+    const [written, printed] = [new Set(elements.map(({ text }) => text)), new Set(set.elements)];
+    const ranges = mergeRanges(elements.filter(({ text }) => !printed.has(text)).map(rangeOfCidr));
+    const actualRanges = mergeRanges(
+      set.elements.filter((text) => !written.has(text)).map((text) => parseRange(text, desired.family)),
+    );
     const missing = rangesMissing(ranges, actualRanges).length;
     const surplus = rangesMissing(actualRanges, ranges).length;
     const parts = [

@@ -1,14 +1,14 @@
 /** What `nft -j list table` prints -> data. The format is that of libnftables-json(5). */
-import { ADDRESS_BITS, type IpFamily, parseIpAddress } from "../../config/ip_address.ts";
+import { ADDRESS_BITS, type IpFamily } from "../../config/ip_address.ts";
 import { type AddressField, NFT_FAMILY, type NftTable } from "./nft_table.ts";
 import type { Verdict } from "../../rules/ruleset.ts";
 import { describeElement, describeRule } from "./nft_text.ts";
-import { type AddressRange, formatRange, lastOfPrefix } from "./ranges.ts";
+import { formatRange, parseRange } from "./ranges.ts";
 
 /** A set as the kernel has it. */
 export interface ActualSet {
-  /** Its elements as nft prints them; undefined where it is no plain interval set of addresses. */
-  readonly ranges: readonly AddressRange[] | undefined;
+  /** Its prefixes and ranges, such as `10.0.0.0/8` and `10.0.0.1-10.0.0.3`; undefined where it is no plain interval set of addresses. */
+  readonly elements: readonly string[] | undefined;
   /** Whether it is seen to be declared by `type`, as this program once did: older versions of nft crash at it. */
   readonly isDeclaredByType: boolean;
 }
@@ -73,7 +73,7 @@ export function parseNftListing(text: string, family: IpFamily): ActualTable {
       chains.set(String(value.name), value.hook === undefined ? "" : hook.join(" "));
     } else if (kind === "set") {
       const isDeclaredByType = typeof value.type === "string" && isWithTypeof(version);
-      sets.set(String(value.name), { ranges: parseSet(value, family), isDeclaredByType });
+      sets.set(String(value.name), { elements: readElements(value, family), isDeclaredByType });
     } else if (kind === "counter") {
       counters.set(String(value.name), { packets: Number(value.packets), bytes: Number(value.bytes) });
     } else if (kind === "rule") {
@@ -100,15 +100,15 @@ function readVerdict(expr: unknown, verdicts: Map<string, Verdict>): void {
   verdicts.set(counter, has("snat") ? "SNAT" : has("goto") ? "MASQUERADE" : "RETURN");
 }
 
-function parseSet(set: Json, family: IpFamily): AddressRange[] | undefined {
+function readElements(set: Json, family: IpFamily): string[] | undefined {
   if (!isOfAddresses(set.type, family) || [set.flags].flat().join() !== "interval") return undefined;
-  const ranges: AddressRange[] = [];
+  const texts: string[] = [];
   for (const element of set.elem ?? []) {
-    const range = parseElement(element, family);
-    if (range === undefined) return undefined;
-    ranges.push(range);
+    const text = elementText(element, family);
+    if (text === undefined) return undefined;
+    texts.push(text);
   }
-  return ranges;
+  return texts;
 }
 
 /**
@@ -131,18 +131,14 @@ function isOfAddresses(type: unknown, family: IpFamily): boolean {
 }
 
 /** An address, a prefix or a range; undefined for an element with a timeout, a comment or a verdict. */
-function parseElement(element: Json | string, family: IpFamily): AddressRange | undefined {
-  const addressOf = (text: string) => parseIpAddress(text).value;
-  if (typeof element === "string") {
-    const value = addressOf(element);
-    return { first: value, last: value };
-  }
-  if (element.prefix !== undefined) {
-    const first = addressOf(element.prefix.addr);
-    return { first, last: lastOfPrefix(first, ADDRESS_BITS[family] - element.prefix.len) };
-  }
-  if (element.range === undefined) return undefined;
-  return { first: addressOf(element.range[0]), last: addressOf(element.range[1]) };
+function elementText(element: Json | string, family: IpFamily): string | undefined {
+  if (typeof element === "string") return `${element}/${ADDRESS_BITS[family]}`;
+  const { prefix, range } = element;
+  return prefix !== undefined
+    ? `${prefix.addr}/${prefix.len}`
+    : range === undefined
+    ? undefined
+    : range.join("-");
 }
 
 /**
@@ -182,8 +178,8 @@ export function describeActual(
 ): string[] {
   const texts = new Map(ours.map(({ expr, comment, text }) => [`${canonicalExpr(expr)} ${comment}`, text]));
   return [
-    ...[...sets].flatMap(([name, { ranges }]) =>
-      ranges?.map((range) => describeElement(name, formatRange(range, family))) ??
+    ...[...sets].flatMap(([name, { elements }]) =>
+      elements?.map((text) => describeElement(name, formatRange(parseRange(text, family), family))) ??
         [`add set ${name} (foreign)`]
     ),
     ...rules.map(({ chain, expr, comment }) =>

@@ -37,16 +37,11 @@ export interface AddressSet {
   readonly field: AddressField;
   readonly comment: string;
   /** The entries as the user wrote them, in the user's order. */
-  readonly entries: readonly SetEntry[];
+  readonly entries: readonly Cidr[];
   /** Those that become elements, by address: none overlaps another, which nft refuses. */
   readonly elements: readonly Cidr[];
-}
-
-/** An entry of a list. */
-export interface SetEntry {
-  readonly cidr: Cidr;
-  /** The element that contains it, where it is none itself. */
-  readonly inside: Cidr | undefined;
+  /** The other entries, each with the element that contains it. */
+  readonly inside: ReadonlyMap<Cidr, Cidr>;
 }
 
 /** One rule, in nft's language and as `nft -j` prints its expressions. */
@@ -332,16 +327,15 @@ function fieldOf({ match }: Rule): AddressField {
 
 /** Two prefixes are apart or one contains the other, so an entry's container sorts right before it and its like. */
 function toSet(name: string, field: AddressField, comment: string, cidrs: readonly Cidr[]): AddressSet {
-  const inside: (Cidr | undefined)[] = [];
+  const inside = new Map<Cidr, Cidr>();
   const kept: Cidr[] = [];
   for (const index of orderByAddress(cidrs)) {
     const cidr = cidrs[index]!;
     const outer = kept.at(-1);
-    if (outer !== undefined && cidrContains(outer, cidr)) inside[index] = outer;
+    if (outer !== undefined && cidrContains(outer, cidr)) inside.set(cidr, outer);
     else kept.push(cidr);
   }
-  const entries = cidrs.map((cidr, index) => ({ cidr, inside: inside[index] }));
-  return { name, field, comment, entries, elements: kept };
+  return { name, field, comment, entries: cidrs, elements: kept, inside };
 }
 
 /** The indexes of prefixes by address, wider ones first. Numbers compare much faster than bigints: IPv4 fits. */

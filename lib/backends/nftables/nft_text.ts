@@ -91,17 +91,17 @@ function formatType({ field }: AddressSet, { family }: NftTable): string {
 }
 
 function formatSet(set: AddressSet, table: NftTable): string[] {
-  const { name, comment, entries } = set;
+  const { name, comment, entries, inside } = set;
   return [
     `\t# ${comment}`,
-    ...entries.flatMap(({ cidr, inside }) =>
-      inside === undefined ? [] : [`\t# ${cidr.text} lies inside ${inside.text}`]
+    ...entries.filter((cidr) => inside.has(cidr)).map((cidr) =>
+      `\t# ${cidr.text} lies inside ${inside.get(cidr)!.text}`
     ),
     `\tset ${name} {`,
     `\t\t${formatType(set, table)}`,
     "\t\tflags interval",
     "\t\telements = {",
-    ...entries.flatMap(({ cidr, inside }) => inside === undefined ? [`\t\t\t${cidr.text},`] : []),
+    ...entries.filter((cidr) => !inside.has(cidr)).map(({ text }) => `\t\t\t${text},`),
     "\t\t}",
     "\t}",
   ];

@@ -29,6 +29,9 @@ import { describeTable, formatChange, formatRemoval } from "./nft_text.ts";
 /** Elements of sets up to which nft is to know all of them, of which each takes 1.3 KB while it follows events. */
 const MOST_FOLLOWED_ELEMENTS = 1_000;
 
+/** Characters of a listing from which on to compare its elements costs less than to keep it. */
+const LONGEST_KEPT = 262_144;
+
 /** Our table in one family. What it remembers spares work and never hides a difference. */
 export class NftablesBackend implements Backend {
   readonly name = "nftables";
@@ -36,7 +39,7 @@ export class NftablesBackend implements Backend {
   readonly #runner: CommandRunner;
   #version = "";
   #desired: { readonly ruleset: Ruleset; readonly table: NftTable } | undefined;
-  /** The listing, but for its counts, that was last found to be as the table should be. */
+  /** The listing, but for its counts, that was last found to be as the table should be. A long one is not kept. */
   #verified: { readonly table: NftTable; readonly listing: string } | undefined;
   /** Expressions that nft prints for our rules right after they were written anew: its own way to spell them. */
   #rewritten: { readonly table: NftTable; readonly spelling: string } | undefined;
@@ -76,16 +79,16 @@ export class NftablesBackend implements Backend {
     const isOnlySpelling = spelling !== undefined && this.#rewritten?.table === table &&
       this.#rewritten.spelling === spelling;
     if (drift.length === 0 || isOnlySpelling) {
-      this.#verified = { table, listing: withoutCounts! };
+      this.#verified = withoutCounts!.length > LONGEST_KEPT ? undefined : { table, listing: withoutCounts! };
       return unchanged;
     }
-    return this.#toPlan({
-      drift,
-      isFresh: actual === undefined,
-      text: formatChange(table, change),
-      actual: actual === undefined ? [] : describeActual(actual, table),
-      desired: describeTable(table),
-    }, () => this.#rewritten = spelling === undefined ? undefined : { table, spelling });
+    return this.#toPlan({ drift, isFresh: actual === undefined, text: formatChange(table, change) }, {
+      describe: () => ({
+        actual: actual === undefined ? [] : describeActual(actual, table),
+        desired: describeTable(table),
+      }),
+      onApplied: () => this.#rewritten = spelling === undefined ? undefined : { table, spelling },
+    });
   }
 
   /**
@@ -128,13 +131,19 @@ export class NftablesBackend implements Backend {
     return sum;
   }
 
-  #toPlan(plan: Pick<Plan, "text"> & Partial<Plan>, onApplied: () => void = () => {}): Plan {
+  #toPlan(
+    plan: Pick<Plan, "text"> & Partial<Plan>,
+    { describe, onApplied }: {
+      readonly describe?: () => Pick<Plan, "actual" | "desired">;
+      readonly onApplied?: () => void;
+    } = {},
+  ): Plan {
     const apply = async () => {
       const result = await this.#run(["-f", "-"], plan.text);
       if (result.code !== 0) throw await nftFailure("write", result, this.#runner, plan.text);
-      onApplied();
+      onApplied?.();
     };
-    return makePlan({ family: this.family, apply, ...plan });
+    return makePlan({ family: this.family, apply, ...plan }, describe);
   }
 
   #tableOf(ruleset: Ruleset): NftTable {

@@ -1,6 +1,6 @@
 /** Ranges of addresses: what a set covers, however its elements are cut. */
 import type { Cidr } from "../../config/cidr.ts";
-import { ADDRESS_BITS, formatIpAddress, type IpFamily } from "../../config/ip_address.ts";
+import { ADDRESS_BITS, formatIpAddress, type IpFamily, parseIpAddress } from "../../config/ip_address.ts";
 
 /** Addresses from `first` to `last`, both included. */
 export interface AddressRange {
@@ -11,6 +11,17 @@ export interface AddressRange {
 /** The addresses of a prefix. */
 export function rangeOfCidr({ family, address, prefixLength }: Cidr): AddressRange {
   return { first: address, last: lastOfPrefix(address, ADDRESS_BITS[family] - prefixLength) };
+}
+
+/** Reads what {@linkcode formatRange} writes. */
+export function parseRange(text: string, family: IpFamily): AddressRange {
+  const [address = "", prefixLength] = text.split("/");
+  if (prefixLength === undefined) {
+    const [first = "", last = ""] = text.split("-");
+    return { first: parseIpAddress(first).value, last: parseIpAddress(last).value };
+  }
+  const first = parseIpAddress(address).value;
+  return { first, last: lastOfPrefix(first, ADDRESS_BITS[family] - Number(prefixLength)) };
 }
 
 /** The last address of a prefix that leaves `hostBits` bits open. */

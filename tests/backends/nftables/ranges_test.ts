@@ -1,19 +1,17 @@
 import { assertEquals } from "@std/assert";
 import { parseCidr } from "../../../lib/config/cidr.ts";
-import { parseIpAddress } from "../../../lib/config/ip_address.ts";
 import {
   type AddressRange,
   formatRange,
   mergeRanges,
+  parseRange,
   rangeOfCidr,
   rangesMissing,
 } from "../../../lib/backends/nftables/ranges.ts";
 
-/** `FIRST-LAST`, or a prefix. */
+/** `FIRST-LAST`, a prefix or an address. */
 function range(text: string): AddressRange {
-  if (text.includes("/")) return rangeOfCidr(parseCidr(text));
-  const [first, last = first] = text.split("-");
-  return { first: parseIpAddress(first!).value, last: parseIpAddress(last!).value };
+  return parseRange(/[-/]/.test(text) ? text : `${text}-${text}`, text.includes(":") ? "IPv6" : "IPv4");
 }
 
 const format = (ranges: readonly AddressRange[]) => ranges.map((it) => formatRange(it, "IPv4"));
@@ -35,6 +33,15 @@ Deno.test("formatRange() writes a prefix where the range is one", async (t) => {
   assertEquals(formatRange(range("fe80::-fe80::1"), "IPv6"), "fe80::/127");
   assertEquals(formatRange(range("fe80::/10"), "IPv6"), "fe80::/10");
   assertEquals(formatRange(range("fe80::1-fe80::2"), "IPv6"), "fe80::1-fe80::2");
+});
+
+Deno.test("parseRange() reads a prefix as rangeOfCidr() does, and both ends of a range", () => {
+  for (const text of ["0.0.0.0/0", "10.0.0.0/8", "10.0.0.1/32", "::/0", "fe80::/10", "fe80::1/128"]) {
+    const cidr = parseCidr(text);
+    assertEquals(parseRange(text, cidr.family), rangeOfCidr(cidr), text);
+  }
+  assertEquals(parseRange("0.0.0.1-0.0.1.0", "IPv4"), { first: 1n, last: 256n });
+  assertEquals(parseRange("::1-::1:0", "IPv6"), { first: 1n, last: 65_536n });
 });
 
 Deno.test("mergeRanges() joins what overlaps or touches, in any order", async (t) => {
