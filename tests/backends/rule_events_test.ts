@@ -30,6 +30,8 @@ Deno.test("EventReader finds what touches the rules of a backend", async (t) => 
     ["a rule in it", iptables("IPv4"), "insert rule ip nat IP-MASQ-AGENT ip saddr 1.2.3.4 accept", true],
     ["the jump", iptables("IPv4"), "delete rule ip nat POSTROUTING handle 7", true],
     ["the chain itself", iptables("IPv4"), "delete chain ip nat IP-MASQ-AGENT", true],
+    ["a sub-chain", iptables("IPv4"), "delete rule ip nat IP-MASQ-AGENT/12 handle 7", true],
+    ["the one behind them", iptables("IPv4"), "add rule ip nat IP-MASQ-AGENT/rest accept", true],
     ["its table", iptables("IPv4"), "delete table ip nat", true],
     [
       "a base chain that is made",
