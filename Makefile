@@ -82,14 +82,15 @@ install: dist/ip-masq-agent dist/papers
 	install -d $(SHARE)/doc $(dir $(COMPLETIONS))
 	rm -rf $(SHARE)/doc/ip-masq-agent
 	cp -r dist/papers/doc $(SHARE)/doc/ip-masq-agent
+	chmod -R u=rwX,go=rX $(SHARE)/doc/ip-masq-agent
 	install -m 644 -t $(SHARE)/doc/ip-masq-agent LICENSE deploy/image/deno-license
 	install -D -m 644 -t $(SHARE)/man/man8 dist/papers/ip-masq-agent.8
 	install -m 644 dist/papers/completion.bash $(word 1,$(COMPLETIONS))
 	install -m 644 dist/papers/completion.zsh $(word 2,$(COMPLETIONS))
 	install -m 644 dist/papers/completion.fish $(word 3,$(COMPLETIONS))
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/etc/ip-masq-agent
-	sed 's|/usr/local/|$(PREFIX)/|' deploy/systemd/ip-masq-agent.service \
-	  >$(DESTDIR)$(PREFIX)/lib/systemd/system/ip-masq-agent.service
+	sed 's|/usr/local/|$(PREFIX)/|' deploy/systemd/ip-masq-agent.service | \
+	  install -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/ip-masq-agent.service
 	[ -n "$$(ls $(DESTDIR)/etc/ip-masq-agent)" ] || \
 	  install -m 644 deploy/config/ip-masq-agent.yaml $(DESTDIR)/etc/ip-masq-agent/ip-masq-agent.yaml
 
