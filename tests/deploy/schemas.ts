@@ -48,7 +48,7 @@ ${dashboard.panels.map((panel) => `(${JSON.stringify(panel)}) satisfies Json<Pan
 }
 
 /** Compiles and runs a program that has the packages. Returns what was said where that failed. */
-async function runProgram(text: string): Promise<string> {
+export async function runProgram(text: string): Promise<string> {
   await installPackages();
   const file = await Deno.makeTempFile({ dir: FOLDER, suffix: ".ts" });
   try {
