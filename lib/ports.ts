@@ -26,8 +26,8 @@ export interface Logger {
 
 /** How to log. */
 export interface LoggerOptions {
-  /** `--log-format`: lines as klog writes them, or a JSON object a line. */
-  readonly logFormat: "text" | "json";
+  /** `--log-format`: lines as klog writes them, a JSON object a line, or lines with the priority that journald reads. */
+  readonly logFormat: "text" | "json" | "journald";
   /** `-v`. */
   readonly verbosity: number;
   /** `--skip_headers`: no severity and time before each line, for a journal that has its own. */

@@ -13,7 +13,7 @@ export interface AgentOptions extends RuleOptions {
   readonly dryRun: boolean;
   readonly verbosity: number;
   readonly skipHeaders: boolean;
-  readonly logFormat: "text" | "json";
+  readonly logFormat: "text" | "json" | "journald";
   /** The address to serve metrics on, without the port; undefined for none. */
   readonly metricsHost: string | undefined;
   readonly cleanupOnExit: boolean;
@@ -43,7 +43,7 @@ export function parseAgentOptions(args: readonly string[]): AgentOptions {
     dryRun: flags.boolean("dry-run"),
     verbosity: Number(flags.text("v")),
     skipHeaders: flags.boolean("skip_headers"),
-    logFormat: flags.choice("log-format", ["text", "json"]),
+    logFormat: flags.choice("log-format", ["text", "json", "journald"]),
     metricsHost: flags.parsed("metrics-bind-address", parseMetricsAddress),
     cleanupOnExit: flags.boolean("cleanup-on-exit"),
     watchRules: flags.boolean("watch-rules"),

@@ -8,7 +8,7 @@ import type { Logger, LoggerOptions } from "../ports.ts";
 export function createLogger(options: LoggerOptions, write: (line: string) => void): Logger {
   const { verbosity, skipHeaders, logFormat } = options;
   const bare = ({ msg }: LogRecord) => oneLine(msg);
-  const format = logFormat === "json" ? formatJsonRecord : skipHeaders ? bare : formatRecord;
+  const format = logFormat === "text" ? skipHeaders ? bare : formatRecord : FORMATS[logFormat];
   const std = new StdLogger("ip-masq-agent", "INFO", { handlers: [new LineHandler(format, write)] });
   return {
     error: (message) => void std.error(message),
@@ -52,6 +52,14 @@ export function formatJsonRecord(
   const severity = level >= LogLevels.ERROR ? "error" : level >= LogLevels.WARN ? "warning" : "info";
   return JSON.stringify({ time: datetime.toISOString(), severity, message: msg });
 }
+
+/** A line such as `<4>message`: the priority of syslog, which journald takes from the line; it has its own time. */
+export function formatJournaldRecord({ level, msg }: Pick<LogRecord, "level" | "msg">): string {
+  const priority = level >= LogLevels.ERROR ? 3 : level >= LogLevels.WARN ? 4 : 6;
+  return `<${priority}>${oneLine(msg)}`;
+}
+
+const FORMATS = { json: formatJsonRecord, journald: formatJournaldRecord };
 
 /** A message with line breaks would look like several events. */
 function oneLine(message: string): string {

@@ -62,6 +62,7 @@ Deno.test("parseAgentOptions() reads flags as Go does", async (t) => {
     [["--version"], "showVersion", true],
     [["-V"], "showVersion", true],
     [["--log-format=json"], "logFormat", "json"],
+    [["--log-format=journald"], "logFormat", "journald"],
     [["--metrics-bind-address=127.0.0.1:10264"], "metricsHost", "127.0.0.1"],
     [["--metrics-bind-address=[::]:10264"], "metricsHost", "::"],
   ];
@@ -121,7 +122,7 @@ Deno.test("parseAgentOptions() says in one line what is wrong and what to write"
     [["--masq-chain=POSTROUTING"], '--masq-chain: "POSTROUTING" is the name of a built-in chain or target'],
     [["--to-ports=0-70000"], '--to-ports: "0-70000" is not within the ports 1 to 65535'],
     [["--config-path=config.yaml"], '--config-path: "config.yaml" is not an absolute path'],
-    [["--log-format=xml"], '--log-format: "xml" is not known: write one of text, json'],
+    [["--log-format=xml"], '--log-format: "xml" is not known: write one of text, json, journald'],
     [["--metrics-bind-address=127.0.0.1:80"], '--metrics-bind-address: "127.0.0.1:80" can\'t be listened on'],
     [["--metrics-bind-address=192.0.2.1:10264"], "write one of 127.0.0.1:10264, [::1]:10264"],
     [

@@ -52,6 +52,18 @@ Deno.test("createLogger() writes a JSON object a line, whatever the headers", ()
   ]);
 });
 
+Deno.test("createLogger() writes the priority that journald reads", () => {
+  let output = "";
+  const logger = createLogger(
+    { verbosity: 0, skipHeaders: false, logFormat: "journald" },
+    (line) => output += line,
+  );
+  logger.info("one\ntwo");
+  logger.warning("three");
+  logger.error("four");
+  assertEquals(output, "<6>one; two\n<4>three\n<3>four\n");
+});
+
 Deno.test("formatJsonRecord() has the time in UTC", () => {
   const datetime = new Date(Date.UTC(2026, 10, 21, 19, 28, 40, 208));
   assertEquals(
