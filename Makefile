@@ -89,14 +89,16 @@ install: dist/ip-masq-agent dist/papers
 	install -m 644 dist/papers/completion.zsh $(word 2,$(COMPLETIONS))
 	install -m 644 dist/papers/completion.fish $(word 3,$(COMPLETIONS))
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/etc/ip-masq-agent
-	sed 's|/usr/local/|$(PREFIX)/|' deploy/systemd/ip-masq-agent.service | \
-	  install -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/ip-masq-agent.service
+	for unit in ip-masq-agent ip-masq-agent-check; do \
+	  sed 's|/usr/local/|$(PREFIX)/|' deploy/systemd/$$unit.service | \
+	    install -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit.service || exit; \
+	done
 	[ -n "$$(ls $(DESTDIR)/etc/ip-masq-agent)" ] || \
 	  install -m 644 deploy/config/ip-masq-agent.yaml $(DESTDIR)/etc/ip-masq-agent/ip-masq-agent.yaml
 
 # What `make install` brought, but the config. It stops nothing and removes no rules: docs/install.md tells how.
 uninstall:
-	rm -rf $(BIN)/ip-masq-agent $(DESTDIR)$(PREFIX)/lib/systemd/system/ip-masq-agent.service $(COMPLETIONS) \
+	rm -rf $(BIN)/ip-masq-agent $(DESTDIR)$(PREFIX)/lib/systemd/system/ip-masq-agent{,-check}.service $(COMPLETIONS) \
 	  $(SHARE)/man/man8/ip-masq-agent.8 $(SHARE)/doc/ip-masq-agent
 
 # The package for Debian and its relatives, for this machine's architecture, in dist.

@@ -14,6 +14,9 @@ const GRACE_MS = 1_500;
 /** Milliseconds between two tries to listen on the port of the metrics. */
 const LISTEN_RETRY_MS = 3_000;
 
+/** Milliseconds to the second sync of a SIGHUP: firewalld tells systemd that it has reloaded before it has. */
+const SECOND_LOOK_MS = 5_000;
+
 /** Runs the agent to its end and returns the exit code. */
 export async function runAgent(options: AgentOptions, system: System): Promise<number> {
   const { clock } = system;
@@ -64,6 +67,7 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
   system.onReload(() => {
     logger.info("SIGHUP: syncing now");
     loop.wake();
+    void clock.after(SECOND_LOOK_MS, () => loop.wake());
   });
   const running = loop.run(system.stop);
   if (options.metricsHost !== undefined) serveMetrics(options.metricsHost, agent, system, logger);

@@ -62,6 +62,75 @@ for (const variant of VARIANTS) {
       );
     });
 
+    await t.step("a reload with a bad config fails, says why, and heals with the last good one", async () => {
+      await host.sh(`
+        cp /etc/ip-masq-agent/ip-masq-agent.yaml /run/good.yaml
+        echo 'masqLinkLocal: 7' >/etc/ip-masq-agent/ip-masq-agent.yaml
+        iptables -t nat -F IP-MASQ-AGENT
+        if systemctl reload ip-masq-agent; then exit 1; fi
+      `);
+      await host.until(`${CHAIN} | grep -- '-d 10.9.0.0/16'`, SOONER_THAN_INTERVAL_MS);
+      await host.until("journalctl --unit ip-masq-agent | grep -F ip-masq-agent.yaml:1:1:");
+      await host.sh(
+        "cp /run/good.yaml /etc/ip-masq-agent/ip-masq-agent.yaml; systemctl reload ip-masq-agent",
+      );
+    });
+
+    await t.step("journalctl --priority tells warnings from the rest", async () => {
+      const ours = "journalctl --unit ip-masq-agent --output=cat _COMM=ip-masq-agent";
+      const warnings = await host.until(`${ours} --priority=warning | grep .`);
+      assertStringIncludes(warnings, "IPv4: repaired drift");
+      assertEquals(warnings.includes("SIGHUP"), false);
+      assertStringIncludes(await host.sh(ours), "\nSIGHUP: syncing now\n");
+    });
+
+    await t.step("a restart or reload of a firewall causes a check at once", async () => {
+      const firewalldBackend = variant === "nft" ? "nftables" : "iptables";
+      await host.sh(`echo FirewallBackend=${firewalldBackend} >/etc/firewalld/firewalld.conf`);
+      for (const unit of ["nftables", "firewalld"]) {
+        for (const action of ["restart", "reload"]) {
+          // nftables and firewalld remove the rules of some backends only: this is for all of them.
+          await host.sh(`iptables -w 10 -t nat -F IP-MASQ-AGENT; systemctl ${action} ${unit}`);
+          await host.until(`${CHAIN} | grep -- '-d 10.9.0.0/16'`, SOONER_THAN_INTERVAL_MS);
+        }
+        await host.sh(`systemctl stop ${unit}; systemctl is-active ip-masq-agent`);
+        // Nothing tells of a stop.
+        await host.sh("systemctl reload ip-masq-agent");
+        await host.until(`${CHAIN} | grep -- '-d 10.9.0.0/16'`, SOONER_THAN_INTERVAL_MS);
+      }
+    });
+
+    await t.step("units that are ordered after it start with the rules", async () => {
+      await host.sh(`
+        echo '[Unit]
+        After=ip-masq-agent.service
+        [Service]
+        Type=oneshot
+        ExecStart=/bin/sh -c "${CHAIN} >/run/seen"' >/etc/systemd/system/later.service
+        systemctl stop ip-masq-agent
+        ip-masq-agent cleanup
+        systemctl daemon-reload
+        systemctl start ip-masq-agent later
+      `);
+      assertStringIncludes(await host.sh("cat /run/seen"), "-d 10.9.0.0/16");
+    });
+
+    await t.step("a tool that hangs holds up a start for 10 seconds only", async () => {
+      const tool = "/usr/local/sbin/iptables-restore";
+      await host.sh(`
+        systemctl stop ip-masq-agent
+        mkdir -p /usr/local/sbin
+        printf '#!/bin/sh\\nexec sleep 1000\\n' >${tool}
+        chmod +x ${tool}
+        echo IP_MASQ_AGENT_FLAGS=--backend=iptables >/etc/default/ip-masq-agent
+        timeout 60 systemctl start ip-masq-agent
+        systemctl is-active ip-masq-agent
+        rm ${tool}
+        echo IP_MASQ_AGENT_FLAGS=--enable-ipv6 >/etc/default/ip-masq-agent
+        systemctl restart ip-masq-agent
+      `);
+    });
+
     await t.step("a crash is followed by a restart", async () => {
       const before = await pid();
       await host.sh("systemctl kill --signal=KILL ip-masq-agent");
