@@ -74,6 +74,7 @@ dist/papers: $(SOURCES) $(shell find docs deploy -type f) README.md CHANGELOG.md
 DESTDIR :=
 PREFIX := /usr/local
 BIN = $(DESTDIR)$(PREFIX)/sbin
+UNITS = $(patsubst %,$(DESTDIR)$(PREFIX)/lib/systemd/system/%.service,ip-masq-agent ip-masq-agent-check)
 SHARE = $(DESTDIR)$(PREFIX)/share
 COMPLETIONS = $(SHARE)/bash-completion/completions/ip-masq-agent $(SHARE)/zsh/site-functions/_ip-masq-agent \
   $(SHARE)/fish/vendor_completions.d/ip-masq-agent.fish
@@ -89,16 +90,15 @@ install: dist/ip-masq-agent dist/papers
 	install -m 644 dist/papers/completion.zsh $(word 2,$(COMPLETIONS))
 	install -m 644 dist/papers/completion.fish $(word 3,$(COMPLETIONS))
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/etc/ip-masq-agent
-	for unit in ip-masq-agent ip-masq-agent-check; do \
-	  sed 's|/usr/local/|$(PREFIX)/|' deploy/systemd/$$unit.service | \
-	    install -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit.service || exit; \
+	for unit in $(UNITS); do \
+	  sed 's|/usr/local/|$(PREFIX)/|' deploy/systemd/$${unit##*/} | install -m 644 /dev/stdin $$unit || exit; \
 	done
 	[ -n "$$(ls $(DESTDIR)/etc/ip-masq-agent)" ] || \
 	  install -m 644 deploy/config/ip-masq-agent.yaml $(DESTDIR)/etc/ip-masq-agent/ip-masq-agent.yaml
 
 # What `make install` brought, but the config. It stops nothing and removes no rules: docs/install.md tells how.
 uninstall:
-	rm -rf $(BIN)/ip-masq-agent $(DESTDIR)$(PREFIX)/lib/systemd/system/ip-masq-agent{,-check}.service $(COMPLETIONS) \
+	rm -rf $(BIN)/ip-masq-agent $(UNITS) $(COMPLETIONS) \
 	  $(SHARE)/man/man8/ip-masq-agent.8 $(SHARE)/doc/ip-masq-agent
 
 # The package for Debian and its relatives, for this machine's architecture, in dist.
