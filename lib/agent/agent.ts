@@ -64,7 +64,7 @@ export class Agent {
   constructor(parts: AgentParts) {
     this.#parts = parts;
     this.#lastAttemptMs = parts.clock.now();
-    this.config = new ConfigKeeper(parts.source, parts.configOptions, parts.logger);
+    this.config = new ConfigKeeper(parts.source, parts.configOptions, parts.logger, parts.clock);
     this.families = parts.families.map((family) => new Family(family, parts));
   }
 

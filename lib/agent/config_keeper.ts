@@ -2,15 +2,19 @@
 import { applyDefaults, type ConfigOptions, formatConfig, type MasqConfig } from "../config/config.ts";
 import type { LoadedConfig } from "../config/load_config.ts";
 import { ConfigError, formatProblem } from "../config/problem.ts";
-import type { ConfigFile, ConfigReading, ConfigSource, Logger } from "../ports.ts";
+import type { Clock, ConfigFile, ConfigReading, ConfigSource, Logger } from "../ports.ts";
 import { loadReading } from "./read_config.ts";
 import { Reporter } from "./reporter.ts";
+
+/** Milliseconds for which a file must stay empty that was not, since somebody may be writing it. */
+const EMPTY_MS = 2_000;
 
 /** The config in force: the last good one. */
 export class ConfigKeeper {
   readonly #source: ConfigSource;
   readonly #options: ConfigOptions;
   readonly #logger: Logger;
+  readonly #clock: Clock;
   readonly #reporter: Reporter;
   #config: MasqConfig | undefined;
   #hash = "";
@@ -22,12 +26,16 @@ export class ConfigKeeper {
   #hadFiles: boolean | undefined;
   /** What the source took when it was last read. */
   #path: string;
+  /** The files that had content when they were last believed, and since when one of them is found empty. */
+  #full: ReadonlySet<string> = new Set();
+  #emptySinceMs: number | undefined;
 
-  constructor(source: ConfigSource, options: ConfigOptions, logger: Logger) {
+  constructor(source: ConfigSource, options: ConfigOptions, logger: Logger, clock: Clock) {
     this.#source = source;
     this.#path = source.path;
     this.#options = options;
     this.#logger = logger;
+    this.#clock = clock;
     this.#reporter = new Reporter(logger);
   }
 
@@ -56,14 +64,21 @@ export class ConfigKeeper {
     return this.#hash;
   }
 
+  /** Milliseconds until a file that was found empty is to be looked at again; infinite where none was. */
+  get doubtMs(): number {
+    return this.#emptySinceMs === undefined ? Infinity : this.#emptySinceMs + EMPTY_MS - this.#clock.now();
+  }
+
   /** Reads the config; a bad one leaves the last good one in force. Returns whether another one came into force. */
   async read(): Promise<boolean> {
     try {
       const reading = await this.#source.read();
       this.#isHanging = "unreadable" in reading && reading.isHanging === true;
+      if (this.#isDoubtful(reading)) return false;
       const { config, warnings } = await this.#load(reading);
       if (!this.#isGood) this.#reporter.report("info", `Config ${this.#source.path} is good again`);
       if (warnings.length > 0) this.#reporter.report("warning", ...warnings.map(formatProblem));
+      else if (this.#isGood) this.#reporter.settle();
       this.#isGood = true;
       if ("files" in reading) this.#reportPresence(reading);
       return this.#use(config);
@@ -77,6 +92,20 @@ export class ConfigKeeper {
       this.#reporter.report("error", ...lines, `Config ${this.#source.path} is bad: ${consequence}`);
       return false;
     }
+  }
+
+  /** Whether a file is empty that had content, and has not been so for long. */
+  #isDoubtful(reading: ConfigReading): boolean {
+    if (!("files" in reading)) return false;
+    const isEmptied = reading.files.some(({ name, bytes }) => bytes.length === 0 && this.#full.has(name));
+    this.#emptySinceMs = isEmptied ? this.#emptySinceMs ?? this.#clock.now() : undefined;
+    if (isEmptied && this.doubtMs > 0) {
+      this.#logger.verbose(2, () => `Config ${this.#source.path} is empty, and is looked at again in 2s`);
+      return true;
+    }
+    this.#emptySinceMs = undefined;
+    this.#full = new Set(reading.files.filter(({ bytes }) => bytes.length > 0).map(({ name }) => name));
+    return false;
   }
 
   /** A config that is not there is never silent: its file may only be named otherwise. */

@@ -87,6 +87,7 @@ export class Loop {
     if (isDue) this.#dueMs = Infinity;
     // A hint costs reading the config; only where it is another one, the kernel is looked at.
     const hasChanged = await agent.readConfig();
+    this.#dueMs = Math.min(this.#dueMs, clock.now() + agent.config.doubtMs);
     if (!isDue && !hasChanged) return;
     if (!isDue) this.#dueMs = Infinity;
     await agent.sync();

@@ -254,3 +254,23 @@ Deno.test("Loop says what nobody foresaw, and goes on after the interval", async
     assertEquals([host.backend().writes, host.clock.time], [1, 60_000]);
   });
 });
+
+Deno.test("Loop looks 2 s later at a config that is found empty, and no sooner lets go of the one in force", async () => {
+  const host = new FakeHost(TEN);
+  const watcher = new FakeWatcher();
+  await running(host, async () => {
+    await host.clock.advance(1_000);
+    host.source.text = "";
+    watcher.hint();
+    await host.clock.advance(40 + 1_999);
+    assertEquals(host.backend().rules?.length, 3);
+    await host.clock.advance(1);
+    await settle();
+    assertEquals(host.backend().rules?.length, 5, "the defaults");
+    const { reads } = host.backend();
+    await host.clock.advance(59_999);
+    assertEquals(host.backend().reads, reads);
+    await host.clock.advance(1);
+    assertEquals(host.backend().reads, reads + 1, "the interval counts from there");
+  }, watcher);
+});
