@@ -2,6 +2,7 @@
 import type { LoadedConfig } from "../config/load_config.ts";
 import { ConfigError } from "../config/problem.ts";
 import { applyDefaults, type ConfigOptions } from "../config/config.ts";
+import { findIpv6Gap } from "../config/ipv6_gap.ts";
 import type { ConfigReading, ConfigSource } from "../ports.ts";
 
 /**
@@ -26,7 +27,11 @@ export async function loadReading(
   options: ConfigOptions,
 ): Promise<LoadedConfig> {
   if ("files" in reading) {
-    if (reading.files.length === 0) return { config: applyDefaults({}, options), warnings: [] };
+    if (reading.files.length === 0) {
+      const config = applyDefaults({}, options);
+      const gap = findIpv6Gap(config, options);
+      return { config, warnings: gap === undefined ? [] : [gap] };
+    }
     const { loadConfig } = await import("../config/load_config.ts");
     return loadConfig(reading.files, options);
   }

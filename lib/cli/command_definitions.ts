@@ -64,7 +64,8 @@ function flagsOf(...shown: readonly FlagDefinition[]): FlagDefinition[] {
 export const COMMANDS: readonly CommandDefinition[] = [
   {
     name: "validate",
-    summary: "Checks configs, and says what is wrong and how to fix it. A path may be a file or a folder.",
+    summary:
+      "Checks configs, and says what is wrong and how to fix it. A path may be a file or a folder. What a rollback to the upstream agent would lose is a warning.",
     operands: "[PATH|-]...",
     examples: ["ip-masq-agent validate --strict", "ip-masq-agent validate - <config.yaml"],
     flags: flagsOf(

@@ -22,6 +22,8 @@ export interface ConfigOptions {
   readonly allReservedRanges: boolean;
   /** `--resync-interval`, in seconds, at least 1; undefined where it is not given. */
   readonly resyncSeconds?: number | undefined;
+  /** `--backend`, where it is known. */
+  readonly backend?: string;
 }
 
 /** What there is to know about one key. */

@@ -1,7 +1,7 @@
 /** Bytes of a config file -> text. */
 
-/** A config file may not be larger, in bytes (1 MiB, as a ConfigMap). */
-export const LARGEST_CONFIG = 1_048_576;
+/** All files of a config together may not be larger, in bytes. A ConfigMap has 1 MiB at most, a host's file may have more. */
+export const LARGEST_CONFIG = 16 * 1_048_576;
 
 /**
  * Decodes a config file as UTF-8 and drops a byte order mark.
@@ -11,9 +11,12 @@ export const LARGEST_CONFIG = 1_048_576;
  */
 export function decodeConfig(bytes: Uint8Array): string {
   if (bytes.length > LARGEST_CONFIG) {
-    throw new RangeError("the file is over 1 MiB: a config has a few lines");
+    throw new RangeError("the file is over 16 MiB, and no config is");
   }
-  if (bytes[0] === 0xff && bytes[1] === 0xfe || bytes[0] === 0xfe && bytes[1] === 0xff) {
+  const [first, second] = bytes;
+  const isMarked = first === 0xff && second === 0xfe || first === 0xfe && second === 0xff;
+  // Without a mark one byte of each letter is zero.
+  if (isMarked || (first === 0) !== (second === 0) && bytes.length % 2 === 0) {
     throw new SyntaxError("the file is UTF-16 text: save it as UTF-8");
   }
   let text: string;

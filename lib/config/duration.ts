@@ -13,12 +13,15 @@ const NANOSECONDS: ReadonlyMap<string, bigint> = new Map([
 
 const LARGEST = 2n ** 63n - 1n;
 
+/** A text that is longer takes long to read, and nobody writes it. */
+const LONGEST_TEXT = 1_000;
+
 /**
  * Parses a duration as Go's `time.ParseDuration` does (`60s`, `1m30s`, `1.5h`, `-500ms`, `0`) and returns
  * milliseconds, exact to the nanosecond up to 26 days and to the millisecond beyond.
  *
  * @throws {SyntaxError} The text is not of that syntax; the message quotes it.
- * @throws {RangeError} It is beyond Go's range of about 292 years.
+ * @throws {RangeError} It is beyond Go's range of about 292 years, or over 1,000 characters long.
  */
 export function parseDuration(text: string): number {
   const negative = text.startsWith("-");
@@ -28,6 +31,9 @@ export function parseDuration(text: string): number {
     throw new SyntaxError(`"${text}" is not a duration: write one such as "60s" or "1m30s"`);
   }
 
+  if (text.length > LONGEST_TEXT) {
+    throw new RangeError(`"${text}" has over ${LONGEST_TEXT} characters: write one such as "60s"`);
+  }
   let total = 0n;
   let rest = unsigned;
   while (rest !== "") {

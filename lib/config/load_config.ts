@@ -7,6 +7,8 @@ import {
   type MasqConfig,
 } from "./config.ts";
 import { decodeConfig, LARGEST_CONFIG } from "./decode.ts";
+import { MOST_VALUES } from "./document.ts";
+import { findIpv6Gap } from "./ipv6_gap.ts";
 import { parseConfig } from "./parse_config.ts";
 import type { ConfigFile } from "../ports.ts";
 import { ConfigError, type ConfigProblem, type Origin, sortProblems } from "./problem.ts";
@@ -26,14 +28,18 @@ export interface LoadedConfig {
 export function loadConfig(files: readonly ConfigFile[], options: ConfigOptions): LoadedConfig {
   const problems: ConfigProblem[] = [];
   const settings: ConfigSettings[] = [];
-  let total = 0;
+  let [total, values] = [0, 0];
   for (const { name, bytes } of files) {
     total += bytes.length;
     try {
       if (total > LARGEST_CONFIG && total > bytes.length) {
-        throw new RangeError("with the files before it, it is over 1 MiB: a config has a few lines");
+        throw new RangeError("with the files before it, it is over 16 MiB, and no config is");
       }
       const parsed = parseConfig(decodeConfig(bytes), name);
+      values += parsed.size;
+      if (values > MOST_VALUES && values > parsed.size) {
+        throw new RangeError(`with the files before it, it has over ${MOST_VALUES} values`);
+      }
       settings.push(parsed.settings);
       problems.push(...parsed.problems);
     } catch (error) {
@@ -46,9 +52,12 @@ export function loadConfig(files: readonly ConfigFile[], options: ConfigOptions)
   }
   const resolved = resolveConfig(mergeSettings(settings), options);
   problems.push(...resolved.problems);
+  const isBad = problems.some(({ severity }) => severity === "error");
+  const gap = isBad ? undefined : findIpv6Gap(resolved.config, options);
+  if (gap !== undefined) problems.push(gap);
   const order = files.map(({ name }) => name);
   const sorted = sortProblems(problems).sort((a, b) => indexOf(order, a) - indexOf(order, b));
-  if (problems.some(({ severity }) => severity === "error")) throw new ConfigError(sorted);
+  if (isBad) throw new ConfigError(sorted);
   return { config: resolved.config, warnings: sorted };
 }
 

@@ -18,6 +18,15 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   return best;
 }
 
+/** What keys are about, by how they are spelled: exempting, sources, IPv6. A slip in one letter is still seen. */
+const MEANINGS = [/^(?:o?n|dont|ex|skip|keep|by)/i, /src|source|^sport/i, /6$/];
+
+/** As {@linkcode nearest}, but a key that is about something else is never meant, however alike it looks. */
+export function nearestKey<Key extends string>(word: string, keys: readonly Key[]): Key | undefined {
+  const alike = keys.filter((key) => MEANINGS.every((meaning) => meaning.test(key) === meaning.test(word)));
+  return nearest(word, alike) as Key | undefined;
+}
+
 /** Damerau's distance: letters inserted, deleted, replaced, or two neighbours swapped. */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];

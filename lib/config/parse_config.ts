@@ -1,16 +1,18 @@
 /** Text of one config file -> its settings, or everything that is wrong with it. */
 import { CONFIG_KEYS, type ConfigSettings, KEY_NAMES, type KeyName, makeSettings } from "./config.ts";
-import { type Document, DocumentError, parseDocument } from "./document.ts";
-import { nearest } from "./nearest.ts";
-import { findPositions, type KeyPosition, type Positions } from "./positions.ts";
+import { type Document, DocumentError, type Field, parseDocument } from "./document.ts";
+import type { Position } from "./marked_text.ts";
+import { nearestKey } from "./nearest.ts";
 import { describe, printable } from "./printable.ts";
-import { type ConfigProblem, type Origin, ProblemList } from "./problem.ts";
+import { type ConfigProblem, type Origin, ProblemList, type Severity, UPSTREAM_REFUSES } from "./problem.ts";
 import { BOOLEAN, COUNT, INTERVAL, type Place } from "./value_types.ts";
 
 /** A parsed file: its settings are to be used only where no problem is an error. */
 export interface ParsedConfig {
   readonly settings: ConfigSettings;
   readonly problems: readonly ConfigProblem[];
+  /** How many values it has. */
+  readonly size: number;
 }
 
 /** Where editors look for the schema of a JSON file. Means nothing here. */
@@ -18,12 +20,6 @@ const SCHEMA_KEY = "$schema";
 
 /** Keys at the top of a ConfigMap, which somebody may have given instead of what is in it. */
 const MANIFEST_KEYS: readonly string[] = ["apiVersion", "kind", "metadata", "data"];
-
-/** The words of YAML 1.1 for booleans that YAML 1.2 takes for texts: its type "bool". */
-const YAML_1_1_BOOLEANS: ReadonlyMap<string, boolean> = new Map([
-  ...["y", "Y", "yes", "Yes", "YES", "on", "On", "ON"].map((word) => [word, true] as const),
-  ...["n", "N", "no", "No", "NO", "off", "Off", "OFF"].map((word) => [word, false] as const),
-]);
 
 /** A mapping with more keys than this is no config. */
 const MOST_KEYS = 1_000;
@@ -45,11 +41,7 @@ class ConfigParser {
   readonly #values = new Map<KeyName, unknown>();
   readonly #origins = new Map<KeyName, Origin>();
   readonly #file: string;
-  #source = "";
-  #isJson = false;
-  #text: Positions | undefined;
-  /** Places of each key: several where it stands several times. */
-  #positions: ReadonlyMap<string, readonly KeyPosition[]> = new Map();
+  #size = 0;
 
   constructor(file: string) {
     this.#file = file;
@@ -58,7 +50,11 @@ class ConfigParser {
 
   result(): ParsedConfig {
     const settings = makeSettings(({ name }) => this.#values.get(name));
-    return { settings: { ...settings, origins: this.#origins }, problems: this.#problems.list() };
+    return {
+      settings: { ...settings, origins: this.#origins },
+      problems: this.#problems.list(),
+      size: this.#size,
+    };
   }
 
   parse(text: string): void {
@@ -70,82 +66,86 @@ class ConfigParser {
       this.#problems.add({ key: "", ...error.position }, error.message);
       return;
     }
-    const { value, isJson, duplicate } = document;
-    this.#source = text;
-    this.#isJson = isJson;
+    const { value, oddities, size } = document;
+    this.#size = size;
+    for (const { key, position, message } of oddities) {
+      this.#problems.add({ key, ...position }, message, "warning");
+    }
     if (value === null || value === undefined) return;
     if (typeof value !== "object" || Array.isArray(value)) {
       this.#problems.add({ key: "", line: 1, column: 1 }, explainNoMapping(value));
       return;
     }
-    const entries = Object.entries(value);
-    if (entries.length > MOST_KEYS) {
-      this.#problems.add({ key: "" }, `${entries.length} keys: known are ${KEY_NAMES.join(", ")}`);
+    const keys = Object.keys(value);
+    if (keys.length > MOST_KEYS) {
+      this.#problems.add({ key: "" }, `${keys.length} keys: known are ${KEY_NAMES.join(", ")}`);
       return;
     }
-    this.#text = findPositions(text);
-    this.#positions = Map.groupBy(this.#text.keys, ({ key }) => key);
-    let keys = 0;
-    for (const [key, inner] of entries) {
-      // Of a key that comes twice only the last value is left: its places tell how often it came.
-      const times = isJson || duplicate !== undefined ? this.#positions.get(key)?.length ?? 1 : 1;
-      for (let time = 0; time < times; time++) this.#readKey(key, inner, time);
-      keys += times;
-    }
-    if (duplicate !== undefined && keys === entries.length) {
-      this.#problems.add({ key: "", ...duplicate.position }, duplicate.message);
-    }
+    const top = new DocumentPlace({ file: this.#file, key: "" }, value, document, this.#problems);
+    // The order in which the upstream agent takes them, which decides where two differ only by their case.
+    for (const key of keys.sort()) this.#readKey(key, document.fields(value).get(key)!, top, document);
   }
 
-  #readKey(key: string, value: unknown, time: number): void {
+  #readKey(key: string, { value }: Field, top: Place, document: Document): void {
+    const place = top.field(key);
     const definition = CONFIG_KEYS.find(({ name }) => name.toLowerCase() === key.toLowerCase());
     if (definition === undefined) {
-      if (key === SCHEMA_KEY) return;
-      this.#placeOf(key).report(`unknown key, ignored: ${explainUnknownKey(key)}`, "warning");
+      if (key === SCHEMA_KEY || document.isMerged(value)) return;
+      place.report(`unknown key, ignored: ${explainUnknownKey(key)}`, "warning");
       return;
     }
     const { name, type } = definition;
-    const before = this.#origins.get(name)?.key;
-    if (before !== undefined) {
-      const other = before === key ? "stands twice" : `is the same key as "${before}"`;
-      this.#placeOf(key, time).report(`${other}: keep one of them`);
+    if (value === null && [BOOLEAN, COUNT, INTERVAL].some((it) => it === type)) {
+      const rollback = type === INTERVAL ? `; ${UPSTREAM_REFUSES}` : "";
+      place.report(`null is read as if the key were not there: remove it${rollback}`, "warning");
       return;
     }
-    const place = this.#placeOf(key);
-    const word = type === BOOLEAN ? this.#yaml11Boolean(key, value) : undefined;
-    if (word !== undefined) place.report(`${describe(value)} is read as ${word}: write ${word}`, "warning");
-    else if (value === null && [BOOLEAN, COUNT, INTERVAL].some((it) => it === type)) {
-      place.report("null is read as if the key were not there: remove it", "warning");
-      return;
+    const before = this.#origins.get(name);
+    if (before !== undefined) {
+      const line = before.line === undefined ? "" : ` in line ${before.line}`;
+      place.report(`is the same key as "${before.key}"${line}, and counts: keep one of them`, "warning");
     }
     this.#origins.set(name, place.origin);
-    this.#values.set(name, type.parse(word ?? value, place));
+    this.#values.set(name, type.parse(value, place));
+  }
+}
+
+/** The place of a value of a document. Lists may be long, so that it makes nothing before somebody asks. */
+class DocumentPlace implements Place {
+  readonly origin: Origin;
+  readonly plain: string | undefined;
+  readonly #value: unknown;
+  readonly #document: Document;
+  readonly #problems: ProblemList;
+
+  constructor(origin: Origin, value: unknown, document: Document, problems: ProblemList, plain?: string) {
+    this.origin = origin;
+    this.plain = plain;
+    this.#value = value;
+    this.#document = document;
+    this.#problems = problems;
   }
 
-  /** YAML 1.1, which upstream reads, has more words for true and false, where no quotes make a text of them. */
-  #yaml11Boolean(key: string, value: unknown): boolean | undefined {
-    const offset = this.#positions.get(key)?.at(-1)?.offset;
-    if (typeof value !== "string" || offset === undefined || this.#isJson) return undefined;
-    const [, quote] = /:[ \t]+(["']?)/.exec(this.#source.slice(offset).split("\n", 1)[0]!) ?? [];
-    return quote === "" ? YAML_1_1_BOOLEANS.get(value) : undefined;
+  report(message: string, severity?: Severity): void {
+    this.#problems.add(this.origin, message, severity);
   }
 
-  /** The place of a key, the last time that it stands there by default. */
-  #placeOf(key: string, time = -1): Place {
-    const found = this.#positions.get(key)?.at(time);
-    return this.#place(printable(key), found?.offset, found?.items);
+  item(index: number): Place {
+    const list = this.#value as readonly unknown[];
+    const position = this.#document.itemPlaces(list)[index];
+    return this.#inner(`${this.origin.key}[${index}]`, position, list[index]);
   }
 
-  #place(key: string, offset: number | undefined, items: readonly number[] = []): Place {
-    const origin = { file: this.#file, ...(offset !== undefined && this.#text!.at(offset)), key };
-    return {
-      origin,
-      report: (message, severity) => this.#problems.add(origin, message, severity),
-      // A list whose length differs from what was parsed is one that the second reading did not understand.
-      item: (index, length) =>
-        this.#place(`${key}[${index}]`, items.length === length ? items[index] : offset),
-      field: (name) => this.#place(`${key}.${name}`, offset),
-    };
+  field(name: string): Place {
+    const field = this.#document.fields(this.#value as object).get(name);
+    const key = this.origin.key === "" ? printable(name) : `${this.origin.key}.${printable(name)}`;
+    return this.#inner(key, field?.position, field?.value, field?.plain);
+  }
+
+  /** A value whose place is not known has that of what it is in. */
+  #inner(key: string, position: Position | undefined, value: unknown, plain?: string): Place {
+    const origin = { ...this.origin, ...position, key };
+    return new DocumentPlace(origin, value, this.#document, this.#problems, plain);
   }
 }
 
@@ -154,14 +154,14 @@ function explainUnknownKey(key: string): string {
   if (MANIFEST_KEYS.includes(key)) {
     return 'this looks like a Kubernetes manifest, and the config is the text inside of its "data"';
   }
-  const meant = nearest(key, KEY_NAMES);
+  const meant = nearestKey(key, KEY_NAMES);
   return meant === undefined ? `known are ${KEY_NAMES.join(", ")}` : `did you mean "${meant}"?`;
 }
 
 /** A text at the top is most often a key whose colon, or the blank behind it, was forgotten. */
 function explainNoMapping(value: unknown): string {
   const word = typeof value === "string" ? /^[A-Za-z0-9_]+/.exec(value)?.[0] : undefined;
-  const key = word && nearest(word, KEY_NAMES);
+  const key = word && nearestKey(word, KEY_NAMES);
   const fix = key === undefined ? 'write "key: value" lines' : `write a ":" and a blank behind "${word}"`;
   return `the config is ${describe(value)}, not a mapping: ${fix}`;
 }

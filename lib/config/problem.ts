@@ -25,6 +25,9 @@ export interface ConfigProblem {
   readonly number?: number;
 }
 
+/** What follows where a config is good here and nowhere else. */
+export const UPSTREAM_REFUSES = "the upstream agent refuses this, so a rollback would fail";
+
 /** A wrong list can have as many problems as entries; nobody reads more than this of them. */
 const MOST_PROBLEMS = 100;
 
@@ -60,6 +63,7 @@ export class ProblemList {
         severity,
         origin,
         message: `and ${plural(number, `more ${severity}`)}`,
+        number,
       });
     }
     return problems;

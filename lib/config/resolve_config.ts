@@ -4,11 +4,15 @@ import {
   applyDefaults,
   type ConfigOptions,
   type ConfigSettings,
+  type KeyName,
   LINK_LOCAL_KEY,
   type MasqConfig,
 } from "./config.ts";
+import { cidrCounts } from "./cidr_counts.ts";
 import { CoverIndex, name } from "./cover_index.ts";
-import { type ConfigProblem, ProblemList } from "./problem.ts";
+import type { IpFamily } from "./ip_address.ts";
+import { type ConfigProblem, ProblemList, UPSTREAM_REFUSES } from "./problem.ts";
+import { existsIn, type RuleEntry } from "./rule_entry.ts";
 import { destinationsOf, reportRules } from "./rule_problems.ts";
 import type { CidrEntry } from "./value_types.ts";
 
@@ -25,16 +29,61 @@ export function resolveConfig(settings: ConfigSettings, options: ConfigOptions):
   reportLimit(config, problems);
   reportCovered(config, options, problems);
   reportRules(config, options, problems);
+  reportChains(config, options, problems);
   return { config, problems: problems.list() };
 }
 
-function reportLimit({ nonMasqueradeCIDRs, cidrLimit }: MasqConfig, problems: ProblemList): void {
+function reportLimit({ nonMasqueradeCIDRs, cidrLimit, origins }: MasqConfig, problems: ProblemList): void {
   const firstOver = nonMasqueradeCIDRs[cidrLimit];
-  if (firstOver === undefined || firstOver.origin.file === undefined) return;
+  if (firstOver === undefined) return;
+  if (firstOver.origin.file === undefined) {
+    const origin = origins.get("cidrLimit");
+    const message = `is less than the default of nonMasqueradeCIDRs has (${nonMasqueradeCIDRs.length})`;
+    if (origin !== undefined) problems.add(origin, `${message}; ${UPSTREAM_REFUSES}`, "warning");
+    return;
+  }
   problems.add(
     firstOver.origin,
     `${nonMasqueradeCIDRs.length} entries are more than cidrLimit allows (${cidrLimit}): ` +
       `every entry costs each new connection time: join ranges, or raise cidrLimit`,
+  );
+}
+
+/** Rules that a chain of iptables may have without a warning. */
+const LONG_CHAIN = 1_000;
+
+function reportChains(
+  config: MasqConfig,
+  { enableIpv6, backend }: ConfigOptions,
+  problems: ProblemList,
+): void {
+  if (backend === "nftables") return;
+  for (const family of ["IPv4", "IPv6"] satisfies IpFamily[]) {
+    if (family === "IPv6" && !enableIpv6) continue;
+    const counts = { ...cidrCounts(config, family), rules: countRules(config, family) };
+    const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
+    if (total <= LONG_CHAIN) continue;
+    const [[longest = ""] = []] = Object.entries(counts).toSorted(([, a], [, b]) => b - a);
+    problems.add(
+      config.origins.get(longest as KeyName) ?? { key: longest },
+      `${total} rules of ${family}, of which each new connection asks one after the other in iptables: ` +
+        "use --backend=nftables",
+      "warning",
+    );
+  }
+}
+
+/** How many rules `rules` become in iptables. */
+function countRules({ rules }: MasqConfig, family: IpFamily): number {
+  const count = (list: RuleEntry["from"] | readonly unknown[]) =>
+    list === undefined || list === "node"
+      ? 1
+      : (list as readonly Partial<CidrEntry>[]).filter(({ cidr }) => (cidr?.family ?? family) === family)
+        .length;
+  return rules.filter((rule) => existsIn(rule, family)).reduce(
+    (sum, { from, to, via, protocols, ports }) =>
+      sum + [from, to, via, protocols, ports].reduce((product, list) => product * count(list), 1),
+    0,
   );
 }
 
@@ -68,7 +117,8 @@ function reportCovered(config: MasqConfig, { enableIpv6 }: ConfigOptions, proble
         cidrContains(LINK_LOCAL[cidr.family], cidr);
       const cover = own.cover(entry);
       if (cidr.family === "IPv6" && !enableIpv6) {
-        warn("is ignored while IPv6 is off: start the agent with --enable-ipv6");
+        const rollback = entries === config.nonMasqueradeCIDRs ? `; ${UPSTREAM_REFUSES}` : "";
+        warn(`is ignored while IPv6 is off: start the agent with --enable-ipv6${rollback}`);
       } else if (first !== undefined) warn("can never match, since this decides first: ", first);
       else if (linkLocal) {
         const key = LINK_LOCAL_KEY[cidr.family];

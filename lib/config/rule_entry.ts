@@ -1,9 +1,9 @@
 /** An entry of `rules`: how it is read from a file and written again. */
 import { type InterfacePattern, parseInterfacePattern } from "./interface_name.ts";
 import type { IpFamily } from "./ip_address.ts";
-import { nearest } from "./nearest.ts";
+import { nearest, nearestKey } from "./nearest.ts";
 import { formatPortRange, parsePortRanges, type PortRange } from "./port_range.ts";
-import { describe, printable, printableMessage } from "./printable.ts";
+import { describe, printableMessage } from "./printable.ts";
 import type { Origin } from "./problem.ts";
 import { parseRuleName, type RuleName } from "./rule_name.ts";
 import { formatSourceAddress, parseSourceAddress, type SourceAddress } from "./source_address.ts";
@@ -116,7 +116,7 @@ export const RULES: ValueType<readonly RuleEntry[], readonly WrittenRule[]> = {
       place.report(`${describe(value)} is not a list of rules: write "- name: …" lines`);
       return undefined;
     }
-    return value.flatMap((item, index) => parseRule(item, place.item(index, value.length)) ?? []);
+    return value.flatMap((item, index) => parseRule(item, place.item(index)) ?? []);
   },
   format: (rules) => rules.map(formatRule),
 };
@@ -132,16 +132,16 @@ function parseRule(item: unknown, place: Place): RuleEntry | undefined {
   for (const [key, value] of Object.entries(item)) {
     const name = FIELD_NAMES.find((it) => it.toLowerCase() === key.toLowerCase());
     if (name === undefined) {
-      const meant = nearest(key, FIELD_NAMES);
+      const meant = nearestKey(key, FIELD_NAMES);
       const hint = meant === undefined ? `known are ${FIELD_NAMES.join(", ")}` : `did you mean "${meant}"?`;
-      place.field(printable(key)).report(`unknown key of a rule: ${hint}`);
+      place.field(key).report(`unknown key of a rule: ${hint}`);
       isGood = false;
     } else if (present.has(name)) {
-      place.field(printable(key)).report(`is the same key as "${name}": keep one of them`);
+      place.field(key).report(`is the same key as "${name}": keep one of them`);
       isGood = false;
     } else {
       present.add(name);
-      fields[name] = FIELDS[name](value, place.field(name));
+      fields[name] = FIELDS[name](value, place.field(key));
       isGood &&= fields[name] !== undefined;
     }
   }
@@ -196,7 +196,7 @@ function parseList<T>(
     place.report("an empty list would match nothing: remove the key to match everything, or the rule");
     return undefined;
   }
-  const items = value.map((item, index) => parseItem(item, place.item(index, value.length)));
+  const items = value.map((item, index) => parseItem(item, place.item(index)));
   return items.includes(undefined) ? undefined : items as T[];
 }
 

@@ -1,5 +1,5 @@
 /** What the YAML and JSON parsers say -> where it is, what is wrong and what to do, in this house's words. */
-import type { Position } from "./positions.ts";
+import type { Position } from "./marked_text.ts";
 import { printable } from "./printable.ts";
 
 /** A syntax error for a person. */
@@ -10,7 +10,6 @@ export interface ExplainedError {
 
 /** Mistakes that people make, by what the parsers call them. The first that matches is used. */
 const KNOWN: readonly (readonly [RegExp, string])[] = [
-  [/duplicated key/, "a key is there twice: keep one of them"],
   [
     /bad indentation/,
     'bad indentation: the keys must stand one below the other, and so must the "-" of a list',
@@ -24,7 +23,6 @@ const KNOWN: readonly (readonly [RegExp, string])[] = [
   [/within a (?:single|double) quoted scalar/, "a quote is never closed"],
   [/unidentified alias/, 'a "*" starts an alias, and no "&" defines it: put the value in quotes'],
   [/unknown tag/, 'a "!" starts a tag, and no tag has a meaning here: put the value in quotes'],
-  [/more than 1 document/, 'a second document starts at a "---" line: a config is one document'],
   [/non-printable|control character/, "a control character is here: remove it, or write a blank"],
   [/tab characters/, "a tab is where blanks must be: indent with blanks"],
   [
@@ -78,14 +76,10 @@ function inOurWords(said: string): string {
 /** @std/yaml puts the place into its message. At the end of the text it counts one line too many. */
 function yamlErrorPosition(message: string, text: string): Position | undefined {
   const place = /at line (\d+), column (\d+)/.exec(message);
-  if (place !== null) {
-    const line = Number(place[1]);
-    const last = positionAt(text, text.trimEnd().length);
-    return line > last.line ? last : { line, column: Number(place[2]) };
-  }
-  if (!message.includes("more than 1 document")) return undefined;
-  const second = /\S[^]*?\n(?=---(?:\s|$))/.exec(text);
-  return second === null ? undefined : positionAt(text, second.index + second[0].length);
+  if (place === null) return undefined;
+  const line = Number(place[1]);
+  const last = positionAt(text, text.trimEnd().length);
+  return line > last.line ? last : { line, column: Number(place[2]) };
 }
 
 /**
@@ -114,7 +108,8 @@ function canGoOn(beginning: string): boolean {
   }
 }
 
-function positionAt(text: string, offset: number): Position {
+/** The line and column of an offset. */
+export function positionAt(text: string, offset: number): Position {
   const lines = text.slice(0, offset).split("\n");
   return { line: lines.length, column: lines.at(-1)!.length + 1 };
 }

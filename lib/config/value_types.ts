@@ -1,16 +1,19 @@
 /** The kinds of value that a key of a config takes: how each is read from a file and written again. */
 import { type Cidr, parseCidr } from "./cidr.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
+import { parseOldBoolean } from "./plain_scalar.ts";
 import { describe, printableMessage } from "./printable.ts";
-import type { Origin, Severity } from "./problem.ts";
+import { type Origin, type Severity, UPSTREAM_REFUSES } from "./problem.ts";
 
 /** Where a value stands, and what is told about it. */
 export interface Place {
   readonly origin: Origin;
+  /** The value as it is written, where it is a scalar without quotes. */
+  readonly plain?: string | undefined;
   /** Adds a problem, an error by default. */
   report(message: string, severity?: Severity): void;
-  /** The place of one item, where the value is a list of `length` items. */
-  item(index: number, length: number): Place;
+  /** The place of one item, where the value is a list. */
+  item(index: number): Place;
   /** The place of the value of a key, where the value is a mapping. */
   field(name: string): Place;
 }
@@ -53,7 +56,7 @@ export const CIDRS: ValueType<readonly CidrEntry[], readonly string[]> = {
     }
     const entries: CidrEntry[] = [];
     for (const [index, item] of value.entries()) {
-      const itemPlace = place.item(index, value.length);
+      const itemPlace = place.item(index);
       const cidr = parseCidrItem(item, itemPlace);
       if (cidr !== undefined) entries.push({ cidr, origin: itemPlace.origin });
     }
@@ -74,10 +77,14 @@ export function parseCidrItem(item: unknown, place: Place): Cidr | undefined {
     place.report(`${describe(text)} ${slip}`);
     return undefined;
   }
+  // Go reads the zeros away, and iptables does.
+  const short = text.replace(/\/0+(?=\d)/, "/");
   try {
-    return parseCidr(text);
+    const cidr = parseCidr(short);
+    if (short !== text) place.report(`"${text}" is read as "${short}": write it so`, "warning");
+    return cidr;
   } catch (error) {
-    const message = printableMessage(text, (error as Error).message);
+    const message = printableMessage(short, (error as Error).message);
     place.report(message + (message.endsWith("not an IP address") ? ': write one such as "10.0.0.0/8"' : ""));
     return undefined;
   }
@@ -104,6 +111,11 @@ export const BOOLEAN: ValueType<boolean, boolean> = {
   name: "boolean",
   parse(value, place) {
     if (typeof value === "boolean") return value;
+    const word = place.plain === undefined ? undefined : parseOldBoolean(place.plain);
+    if (word !== undefined) {
+      place.report(`"${place.plain}" is read as ${word}: write ${word}`, "warning");
+      return word;
+    }
     place.report(`${describe(value)} is not a boolean: write true or false, without quotes`);
     return undefined;
   },
@@ -114,10 +126,17 @@ export const BOOLEAN: ValueType<boolean, boolean> = {
 export const COUNT: ValueType<number, number> = {
   name: "count",
   parse(value, place) {
-    if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
+    if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) {
+      if (place.plain !== undefined && place.plain !== String(value)) {
+        place.report(`"${place.plain}" is read as ${value}: write ${value}`, "warning");
+      }
+      return value;
+    }
     if (typeof value === "number" && Number.isInteger(value) && value > 0) {
+      // Go's int has 64 bits.
+      const rollback = value > 2 ** 63 ? `; ${UPSTREAM_REFUSES}` : "";
       place.report(
-        `${describe(value)} is beyond 2^53, which means no limit: write a smaller number`,
+        `${describe(value)} is beyond 2^53, which means no limit: write a smaller number${rollback}`,
         "warning",
       );
       return Number.MAX_SAFE_INTEGER;

@@ -3,6 +3,7 @@ import { CommandNotFoundError } from "../../lib/ports.ts";
 import { COMMANDS } from "../../lib/cli/command_definitions.ts";
 import { COMMAND_NAMES } from "../../lib/cli/command_names.ts";
 import { usage } from "../../lib/cli/usage.ts";
+import { UPSTREAM_REFUSES } from "../../lib/config/problem.ts";
 import { type Machine, runOn } from "../fakes/system.ts";
 
 const PATH = "/etc/config/ip-masq-agent";
@@ -16,8 +17,13 @@ masqOutBoundIPv6: false
 `;
 const COVERED =
   ':3:5: warning: nonMasqueradeCIDRs[1]: "10.1.0.0/16" changes nothing, since it lies inside nonMasqueradeCIDRs[0] "10.0.0.0/8"\n';
+const LOST = ": note: after a rollback to the upstream agent these have no effect: masqueradeCIDRs";
 const MACHINE: Machine = {
-  files: { [PATH]: CONFIG, "-": "masqLinkLocal: maybe\ncidrLimit: x\n", "/etc/config/b": "" },
+  files: {
+    [PATH]: CONFIG,
+    "-": "masqLinkLocal: maybe\ncidrLimit: x\n",
+    "/etc/config/b": "masqOutBoundIPv6: false",
+  },
 };
 
 Deno.test("every command that has a name is defined, in the same order", () => {
@@ -114,7 +120,7 @@ Deno.test("validate prints a line for each good config, and every problem of a b
     code: 0,
     out:
       `${PATH}${COVERED}${PATH}:4:5: warning: nonMasqueradeCIDRs[2]: "fd00::/8" is ignored while IPv6 is off: ` +
-      `start the agent with --enable-ipv6\n${PATH}: ok (4 CIDRs, IPv4 3, IPv6 1)\n`,
+      `start the agent with --enable-ipv6; ${UPSTREAM_REFUSES}\n${PATH}${LOST}, masqOutBoundIPv6\n${PATH}: ok (4 CIDRs, IPv4 3, IPv6 1)\n`,
     error: "",
     commands: [],
   });
@@ -131,12 +137,14 @@ Deno.test("validate prints a line for each good config, and every problem of a b
   assertEquals(code, 2);
   assertEquals(out.split("\n"), [
     `${PATH}${COVERED.trimEnd()}`,
+    `${PATH}${LOST}, masqOutBoundIPv6`,
     `${PATH}: bad (1 warning)`,
     '<stdin>:1:1: masqLinkLocal: "maybe" is not a boolean: write true or false, without quotes',
     '<stdin>:2:1: cidrLimit: "x" is not a whole number of 0 or more: write one such as 64, without quotes',
     "<stdin>: bad (2 errors)",
     "/nowhere: no config there: name a file, or a folder with files whose names start with ip-masq",
     "/nowhere: bad (1 error)",
+    `/etc/config/b${LOST.replace("masqueradeCIDRs", "masqOutBoundIPv6")}`,
     "/etc/config/b: ok (3 CIDRs, IPv4 3, IPv6 0)",
     "",
   ]);
@@ -158,6 +166,7 @@ Deno.test("validate -o json is for programs", async () => {
       path: PATH,
       ok: true,
       cidrs: { total: 4, IPv4: 3, IPv6: 1 },
+      unknownUpstream: ["masqueradeCIDRs", "masqOutBoundIPv6"],
       problems: [{
         severity: "warning",
         file: PATH,
@@ -520,7 +529,7 @@ Deno.test("diff of families that can't be read exits with 2, and goes on with th
   assertMatch(out, /^--- IPv4/);
   assertMatch(
     error,
-    /^Config: none at .*, so the defaults\nip-masq-agent: IPv6: ip6tables-restore cannot .*: run the agent as root, or with the capabilities/,
+    /^Config: none at .*, so the defaults\nwarning: nonMasqueradeCIDRs: no IPv6 .*\nip-masq-agent: IPv6: ip6tables-restore cannot .*: run the agent as root, or with the capabilities/,
   );
 });
 

@@ -7,12 +7,15 @@ import { runOn } from "../fakes/system.ts";
 const blocks = (language: string) =>
   [...page.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, "gms"))].map(([, text]) => text!);
 
+/** The flag with which a config is meant. */
+const ipv6For = (config: string) => `--enable-ipv6=${/ipv6|::/i.test(config)}`;
+
 /** What explain says of an address and a packet to it, in its first line. */
 async function explain(config: string, ...args: string[]): Promise<string> {
   const { out, error } = await runOn(
     { files: { "-": config } },
     "explain",
-    "--enable-ipv6",
+    ipv6For(config),
     "--config-path=-",
     ...args,
   );
@@ -40,8 +43,8 @@ Deno.test("every config of docs/questions.md is good and does what it says", asy
   assertEquals(configs.length, cases.length);
   for (const [index, config] of configs.entries()) {
     await t.step(config, async () => {
-      const ipv6 = `--enable-ipv6=${/ipv6|::/i.test(config)}`;
-      const { code, out, error } = await runOn({ files: { "-": config } }, "validate", "--strict", ipv6, "-");
+      const files = { "-": config };
+      const { code, out, error } = await runOn({ files }, "validate", "--strict", ipv6For(config), "-");
       assertEquals([code, error], [0, ""], out);
       for (const [address, outcome, ...flags] of cases[index]!) {
         assertEquals(await explain(config, ...flags, address!), `${address}: ${outcome}`);

@@ -200,6 +200,8 @@ Deno.test("the daemon says what it does, keeps the rules as they are to be, and 
     [
       "I --logtostderr has no meaning here and is ignored",
       `I ip-masq-agent 1.2.3 started: config ${PATH} or /etc/ip-masq-agent, IPv4 and IPv6`,
+      `W ${PATH}:1:1: warning: nonMasqueradeCIDRs: no IPv6 range is exempt, so that pods lose their addresses among ` +
+      "each other, too: add the pods' range, or masqOutBoundIPv6: false",
       "I IPv4: installed 3 rules, with iptables-nft-restore",
       "I IPv6: installed 2 rules, with ip6tables-nft-restore",
     ].filter((line) => line !== ""),

@@ -37,11 +37,14 @@ const EXAMPLES = {
 };
 const OPTIONS = { enableIpv6: true, allReservedRanges: false };
 
+/** IPv6 is on only where a config has something to say about it. */
+const optionsFor = (text: string) => ({ ...OPTIONS, enableIpv6: /::/.test(text) });
+
 const validate = new Ajv2020({ strict: true, allowUnionTypes: true }).compile(JSON.parse(schemaText));
 
 function load(text: string): { isGood: boolean; warnings: number } {
   try {
-    const { warnings } = loadConfig([{ name: "f", bytes: new TextEncoder().encode(text) }], OPTIONS);
+    const { warnings } = loadConfig([{ name: "f", bytes: new TextEncoder().encode(text) }], optionsFor(text));
     return { isGood: true, warnings: warnings.length };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

@@ -19,6 +19,14 @@ Deno.test("decodeConfig() rejects what is no text, and says how to save it", asy
       new Uint8Array([0xfe, 0xff, 0, 0x61]),
       "the file is UTF-16 text: save it as UTF-8",
     ],
+    "UTF-16 without a mark, little end first": [
+      new Uint8Array([0x61, 0, 0x3a, 0]),
+      "the file is UTF-16 text: save it as UTF-8",
+    ],
+    "UTF-16 without a mark, big end first": [
+      new Uint8Array([0, 0x61, 0, 0x3a]),
+      "the file is UTF-16 text: save it as UTF-8",
+    ],
     "Latin 1": [new Uint8Array([0x61, 0xe4, 0x62]), "the file is not UTF-8 text: save it as UTF-8"],
     "half a character": [new Uint8Array([0x61, 0xc3]), "the file is not UTF-8 text: save it as UTF-8"],
     "a NUL byte": [new Uint8Array([0x61, 0, 0x62]), "the file has NUL bytes: it is not text"],
@@ -26,5 +34,5 @@ Deno.test("decodeConfig() rejects what is no text, and says how to save it", asy
   for (const [name, [input, message]] of Object.entries(cases)) {
     await t.step(name, () => void assertThrows(() => decodeConfig(input), SyntaxError, message));
   }
-  assertThrows(() => decodeConfig(new Uint8Array(LARGEST_CONFIG + 1)), RangeError, "the file is over 1 MiB");
+  assertThrows(() => decodeConfig(new Uint8Array(LARGEST_CONFIG + 1)), RangeError, "the file is over 16 MiB");
 });

@@ -3,7 +3,7 @@ import { loadConfig } from "../../lib/config/load_config.ts";
 import type { ConfigFile } from "../../lib/ports.ts";
 import { ConfigError, formatProblem } from "../../lib/config/problem.ts";
 
-const OPTIONS = { enableIpv6: true, allReservedRanges: false };
+const OPTIONS = { enableIpv6: false, allReservedRanges: false };
 
 function file(name: string, text: string): ConfigFile {
   return { name, bytes: new TextEncoder().encode(text) };
@@ -85,10 +85,37 @@ Deno.test("loadConfig() names the file of an entry that lies in another one", ()
 });
 
 Deno.test("loadConfig() counts the bytes of all files together", () => {
-  const half = `# ${"x".repeat(600_000)}\n`;
+  const half = `# ${"x".repeat(9_000_000)}\n`;
   assertEquals(errorsOf(file("a", half), file("b", half), file("c", "")), [
-    "b: with the files before it, it is over 1 MiB: a config has a few lines",
-    "c: with the files before it, it is over 1 MiB: a config has a few lines",
+    "b: with the files before it, it is over 16 MiB, and no config is",
+    "c: with the files before it, it is over 16 MiB, and no config is",
   ]);
-  assertEquals(errorsOf(file("a", half + half)), ["a: the file is over 1 MiB: a config has a few lines"]);
+  assertEquals(errorsOf(file("a", half + half)), ["a: the file is over 16 MiB, and no config is"]);
+});
+
+Deno.test("loadConfig() warns of IPv6 that is on and not thought of", () => {
+  const problemsOf = (text: string, enableIpv6 = true) =>
+    loadConfig([file("f", text)], { ...OPTIONS, enableIpv6 }).warnings.map(formatProblem);
+  const message =
+    "nonMasqueradeCIDRs: no IPv6 range is exempt, so that pods lose their addresses among each other, too: " +
+    "add the pods' range, or masqOutBoundIPv6: false";
+  assertEquals(problemsOf(""), [`warning: ${message}`]);
+  assertEquals(problemsOf("\nnonMasqueradeCIDRs: [10.0.0.0/8]"), [`f:2:1: warning: ${message}`]);
+  assertEquals(problemsOf('rules: [{action: masquerade, to: ["fd00::/8"]}]'), [`warning: ${message}`]);
+  assertEquals(problemsOf("masqLinkLocal: false", false), []);
+  for (
+    const text of [
+      "nonMasqueradeCIDRs: [fd00::/8]",
+      "nonMasqueradeSrcCIDRs: [fd00::/8]",
+      "masqOutBoundIPv6: false",
+      "rules: [{action: keep, via: [eth0]}]",
+    ]
+  ) assertEquals(problemsOf(text), []);
+});
+
+Deno.test("loadConfig() counts the values of all files together", () => {
+  const half = `masqueradeCIDRs: [${new Array(80_000).fill("1.0.0.0/8")}]`;
+  assertEquals(errorsOf(file("a", half), file("b", half)).filter((it) => !it.includes("warning")), [
+    "b: with the files before it, it has over 150000 values",
+  ]);
 });

@@ -5,7 +5,10 @@
  */
 const MIB = 1_048_576;
 
-/** Repeats `piece` at most so often, up to just under 1 MiB, which is the most that is read at all. */
+/** The most that is read at all. */
+const MOST = 16 * MIB;
+
+/** Repeats `piece` at most so often, up to just under 16 MiB, which is the most that is read at all. */
 function fill(
   piece: string | ((index: number) => string),
   before = "",
@@ -16,7 +19,7 @@ function fill(
   let length = before.length + after.length;
   for (let index = 0; index < most; index++) {
     const part = typeof piece === "string" ? piece : piece(index);
-    if (length + part.length > MIB) break;
+    if (length + part.length > MOST) break;
     parts.push(part);
     length += part.length;
   }
@@ -24,7 +27,7 @@ function fill(
 }
 
 /** Just within the number of values that a document may have. */
-const MANY = 49_900;
+const MANY = 149_900;
 
 const octets = (index: number) => `${index >>> 16 & 255}.${index >>> 8 & 255}.${index & 255}`;
 
@@ -59,7 +62,7 @@ export const NASTY_CONFIGS: Readonly<Record<string, readonly [() => string | Uin
     () => fill("*a,", "x: &a 10.0.0.0/8\nnonMasqueradeCIDRs: [", "]"),
     /values, aliases written out/,
   ],
-  "10 MB": [() => "#".repeat(10_000_000), /over 1 MiB/],
+  "20 MB": [() => "#".repeat(20_000_000), /over 16 MiB/],
   "deep JSON lists": [
     () => '{"nonMasqueradeCIDRs":' + "[".repeat(MANY) + "]".repeat(MANY) + "}",
     /nested too deeply/,
@@ -79,25 +82,25 @@ export const NASTY_CONFIGS: Readonly<Record<string, readonly [() => string | Uin
   "empty lines": [() => fill("\n"), "config"],
   "comments": [() => fill("# x\n"), "config"],
   "tabs": [() => fill("\t"), "config"],
-  "NUL bytes": [() => new Uint8Array(MIB), /NUL/],
-  "documents": [() => fill("---\n"), /over 50000 values/],
-  "a long key": [() => "x".repeat(MIB - 3) + ": 1", "config"],
-  "a long CIDR": [() => "nonMasqueradeCIDRs: [" + "1".repeat(MIB - 30) + "]", /not a CIDR/],
+  "NUL bytes": [() => new Uint8Array(MOST), /NUL/],
+  "documents": [() => fill("---\n"), /over 150000 values/],
+  "a long key": [() => "x".repeat(MOST - 3) + ": 1", "config"],
+  "a long CIDR": [() => "nonMasqueradeCIDRs: [" + "1".repeat(MOST - 30) + "]", /not a CIDR/],
   "a long duration": [
-    () => "resyncInterval: '" + "1".repeat(MIB - 30) + "h'",
-    /too long a duration/,
+    () => "resyncInterval: '" + "1".repeat(MOST - 30) + "h'",
+    /over 1000 characters/,
   ],
   "a long fraction": [
-    () => "resyncInterval: '1." + "1".repeat(MIB - 30) + "h'",
-    "config",
+    () => "resyncInterval: '1." + "1".repeat(MOST - 30) + "h'",
+    /over 1000 characters/,
   ],
-  "a duration of many parts": [() => fill("1s", "resyncInterval: '", "'"), "config"],
-  "a long number": [() => "cidrLimit: " + "9".repeat(MIB - 30), /whole number/],
+  "a duration of many parts": [() => fill("1s", "resyncInterval: '", "'"), /over 1000 characters/],
+  "a long number": [() => "cidrLimit: " + "9".repeat(MOST - 30), /whole number/],
   "many keys": [() => fill((index) => `k${index}: 1\n`, "", "", MANY), /known are/],
-  "one key many times": [() => fill("cidrLimit: 1\n", "", "", MANY), /stands twice/],
-  "one JSON key many times": [() => fill('"cidrLimit":1,', "{", '"x":1}', MANY), /stands twice/],
+  "one key many times": [() => fill("masqLinkLocal: true\n", "", "", MANY / 2), "config"],
+  "one JSON key many times": [() => fill('"cidrLimit":9,', "{", '"x":1}', MANY / 2), "config"],
   "many numbers": [() => fill("1,", '{"nonMasqueradeCIDRs":[', "1]}", MANY), /1 is not a CIDR/],
-  "more numbers than that": [() => fill("1,", '{"nonMasqueradeCIDRs":[', "1]}"), /over 50000 values/],
+  "more numbers than that": [() => fill("1,", '{"nonMasqueradeCIDRs":[', "1]}"), /over 150000 values/],
   "many YAML numbers": [() => fill("- 1\n", "nonMasqueradeCIDRs:\n", "", MANY), /is not a CIDR/],
   "many empty items": [() => fill("-\n", "nonMasqueradeCIDRs:\n", "", MANY), /is not a CIDR/],
   "many empty lists": [
@@ -155,15 +158,15 @@ export const NASTY_CONFIGS: Readonly<Record<string, readonly [() => string | Uin
   ],
   "a rule with many ports, twice": [
     () => {
-      const ports = Array.from({ length: MANY / 2 - 20 }, (_, index) => index + 1);
+      const ports = Array.from({ length: 65_535 }, (_, index) => index + 1);
       return `rules:\n${`- {protocols: [tcp], ports: [${ports}], action: keep}\n`.repeat(2)}`;
     },
     "config",
   ],
   "many wrong CIDRs": [() => fill("- 10.0.0.1/8\n", "nonMasqueradeCIDRs:\n", "", MANY), /not aligned/],
-  "text behind a quote": [() => `nonMasqueradeCIDRs: ["${"\\".repeat(MIB - 40)}"]`, /not a CIDR/],
+  "text behind a quote": [() => `nonMasqueradeCIDRs: ["${"\\".repeat(MOST - 40)}"]`, /nested too deeply/],
   "lines that look like keys": [() => fill('"a": ', "x: |\n  "), "config"],
-  "opening brackets behind a key": [() => fill("x: [\n"), /over 50000 values/],
+  "opening brackets behind a key": [() => fill("x: [\n"), /over 150000 values/],
   "anchors": [() => fill((index) => `&a${index} `, "x: "), /not YAML/],
   "tags": [() => fill("!!str ", "x: "), /not YAML/],
   "broken JSON at the end": [() => fill('"10.0.0.0/8",', '{"nonMasqueradeCIDRs":[', "x", MANY), /not JSON/],

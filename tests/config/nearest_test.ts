@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { KEY_NAMES } from "../../lib/config/config.ts";
-import { nearest } from "../../lib/config/nearest.ts";
+import { nearest, nearestKey } from "../../lib/config/nearest.ts";
 
 Deno.test("nearest() finds the word that was meant, and none where nothing is near", async (t) => {
   const cases: [word: string, meant: string | undefined][] = [
@@ -60,4 +60,30 @@ Deno.test("nearest() looks at no word that is far too long", () => {
   const start = performance.now();
   assertEquals(nearest("x".repeat(5_000_000), KEY_NAMES), undefined);
   assert(performance.now() - start < 5_000);
+});
+
+Deno.test("nearestKey() never takes a key for one that is about something else", async (t) => {
+  const cases: [word: string, meant: string | undefined][] = [
+    ["nonMasqueradCIDRs", "nonMasqueradeCIDRs"],
+    ["onMasqueradeCIDRs", "nonMasqueradeCIDRs"],
+    ["noMasqueradeCIDRs", "nonMasqueradeCIDRs"],
+    ["NONMASQUERADECIDR", "nonMasqueradeCIDRs"],
+    ["nonMasqueradeDstCIDRs", "nonMasqueradeCIDRs"],
+    ["nonMasqueradeSourceCIDRs", "nonMasqueradeSrcCIDRs"],
+    ["nonMasqueradeSrcCIDR", "nonMasqueradeSrcCIDRs"],
+    ["forceMasqueradeCIDRs", "masqueradeCIDRs"],
+    ["masqueradeCIDR", "masqueradeCIDRs"],
+    ["masqueradeSrcCIDRs", undefined],
+    ["skipMasqueradeCIDRs", "nonMasqueradeCIDRs"],
+    ["nonMasqLinkLocal", undefined],
+    ["masqLinkLocalIPv4", "masqLinkLocal"],
+    ["masqLinklocalIpv6", "masqLinkLocalIPv6"],
+    ["masqOutbond", "masqOutBound"],
+    ["cidr_limit", "cidrLimit"],
+    ["resync", undefined],
+  ];
+  for (const [word, meant] of cases) {
+    await t.step(word, () => assertEquals(nearestKey(word, KEY_NAMES), meant));
+  }
+  assertEquals(nearestKey("sports", ["from", "to", "ports"]), undefined);
 });

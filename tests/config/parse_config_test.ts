@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { KEY_NAMES } from "../../lib/config/config.ts";
 import { parseConfig } from "../../lib/config/parse_config.ts";
-import { formatProblem } from "../../lib/config/problem.ts";
+import { formatProblem, UPSTREAM_REFUSES } from "../../lib/config/problem.ts";
 
 /** What a text gives: its problems, one a line. */
 function problemsOf(text: string): string[] {
@@ -96,7 +96,23 @@ Deno.test("parseConfig() gives the place of every list item, however the text is
       "5:4",
       "6:4",
     ]],
-    "an alias has the place of its key": [`x: &x [${bad}, ${bad}]\nnonMasqueradeCIDRs: *x\n`, ["2:1", "2:1"]],
+    "items of an alias are where they are written": [`x: &x [${bad}, ${bad}]\nnonMasqueradeCIDRs: *x\n`, [
+      "1:8",
+      "1:20",
+    ]],
+    "values with tags": [`nonMasqueradeCIDRs: !!seq\n  - !!str ${bad}\n  - &b !!str "${bad}"\n`, [
+      "2:5",
+      "3:8",
+    ]],
+    "quotes in a comment and in plain text": [
+      `x: it's 5" wide # don't\nnonMasqueradeCIDRs:\n  - ${bad} # "\n  - ${bad}\n`,
+      ["3:5", "4:5"],
+    ],
+    "a merged mapping": [`x: &x {nonMasqueradeCIDRs: [${bad},\n  ${bad}]}\n<<: *x\n`, ["1:29", "2:3"]],
+    "no place where quotes in a text block are odd": [
+      `nonMasqueradeCIDRs: [${bad}, ${bad}]\nx: |\n  'a\ny: 'b ''c'\n`,
+      ["", ""],
+    ],
   };
   for (const [name, [text, places]] of Object.entries(layouts)) {
     await t.step(name, () => {
@@ -104,7 +120,9 @@ Deno.test("parseConfig() gives the place of every list item, however the text is
       assertEquals(
         errors,
         places.map((place, index) =>
-          `f:${place}: nonMasqueradeCIDRs[${index}]: "${bad}" is not aligned: did you mean "10.0.0.0/8"?`
+          `f${
+            place && `:${place}`
+          }: nonMasqueradeCIDRs[${index}]: "${bad}" is not aligned: did you mean "10.0.0.0/8"?`
         ),
       );
     });
@@ -128,10 +146,48 @@ Deno.test("parseConfig() says what is wrong with a value, and the fix", async (t
       "masqLinkLocal: yEs",
       'f:1:1: masqLinkLocal: "yEs" is not a boolean: write true or false, without quotes',
     ],
-    ...["masqLinkLocal:", "cidrLimit: ~", "resyncInterval: null"].map((text): [string, string] => [
+    ...["masqLinkLocal:", "cidrLimit: ~"].map((text): [string, string] => [
       text,
       `f:1:1: warning: ${text.split(":")[0]}: null is read as if the key were not there: remove it`,
     ]),
+    [
+      "resyncInterval: null",
+      "f:1:1: warning: resyncInterval: null is read as if the key were not there: remove it; " +
+      UPSTREAM_REFUSES,
+    ],
+    [
+      `${list}:\n-\n- # here\n-\n   10.0.0.0/8\n-`,
+      ...[[2, 0], [3, 1], [6, 3]].map(([line, index]) =>
+        `f:${line}:1: ${list}[${index}]: null is not a CIDR: write one such as "10.0.0.0/8", or remove the entry`
+      ),
+    ],
+    [
+      `${list}: ["10.0.0.0/8\u200b"]`,
+      `f:1:22: ${list}[0]: "10.0.0.0/8\\u200b" (with the invisible U+200B) is not a CIDR: the part behind "/" must be a number from 0 to 32`,
+    ],
+    [
+      `${list}: [\u00a010.0.0.0/8]`,
+      `f:1:22: ${list}[0]: "\\u00a010.0.0.0/8" (with the invisible U+00A0) has a blank before or behind the CIDR: remove it`,
+    ],
+    [
+      "masqLinkLocal: true\ufeff",
+      'f:1:1: masqLinkLocal: "true\\ufeff" (with the invisible U+FEFF) is not a boolean: write true or false, without quotes',
+    ],
+    [
+      "resyncInterval: 60s\u2060",
+      'f:1:1: resyncInterval: "60s\\u2060" (with the invisible U+2060) has an unknown unit "s\\u2060": use ns, us, ms, s, m or h',
+    ],
+    [
+      "\u00a0cidrLimit: 5",
+      'f:1:1: warning: \\u00a0cidrLimit: unknown key, ignored: did you mean "cidrLimit"?',
+    ],
+    ["cidrLimit: 0o17", 'f:1:1: warning: cidrLimit: "0o17" is read as 15: write 15'],
+    [
+      "cidrLimit: |-\n  17",
+      'f:1:1: cidrLimit: "17" is not a whole number of 0 or more: write one such as 64, without quotes',
+    ],
+    ["cidrLimit: !!int '70'", "f:1:12: warning: !!int: a tag is of no use in a config: remove it"],
+    ["masqLinkLocal: !!bool yes", "f:1:16: warning: !!bool: a tag is of no use in a config: remove it"],
     ["masqOutBound: 1", "f:1:1: masqOutBound: 1 is not a boolean: write true or false, without quotes"],
     [
       "cidrLimit: -1",
@@ -139,7 +195,8 @@ Deno.test("parseConfig() says what is wrong with a value, and the fix", async (t
     ],
     [
       "cidrLimit: 99999999999999999999",
-      "f:1:1: warning: cidrLimit: 100000000000000000000 is beyond 2^53, which means no limit: write a smaller number",
+      "f:1:1: warning: cidrLimit: 100000000000000000000 is beyond 2^53, which means no limit: write a smaller number; " +
+      UPSTREAM_REFUSES,
     ],
     ["resyncInterval: 60", 'f:1:1: resyncInterval: 60 is not a duration: write a string such as "60s"'],
     [
@@ -171,7 +228,7 @@ Deno.test("parseConfig() says what is wrong with a value, and the fix", async (t
       `${list}: [null, 10, [10.0.0.0/8]]`,
       `f:1:22: ${list}[0]: null is not a CIDR: write one such as "10.0.0.0/8", or remove the entry`,
       `f:1:28: ${list}[1]: 10 is not a CIDR: write one such as "10.0.0.0/8", or remove the entry`,
-      `f:1:32: ${list}[2]: a list is not a CIDR: write one such as "10.0.0.0/8", or remove the entry`,
+      `f:1:33: ${list}[2]: a list is not a CIDR: write one such as "10.0.0.0/8", or remove the entry`,
     ],
     [
       `${list}: [10.0.0.0]`,
@@ -219,10 +276,30 @@ Deno.test("parseConfig() says what is wrong with a value, and the fix", async (t
         `f:${start}: unknown key, ignored: known are ${KEY_NAMES.join(", ")}`
       ),
     ],
-    ["cidrLimit: 1\n# no\ncidrLimit: 2", "f:3:1: cidrLimit: stands twice: keep one of them"],
-    ["cidrLimit: 1\nCIDRLimit: 2", 'f:2:1: CIDRLimit: is the same key as "cidrLimit": keep one of them'],
-    ['{"cidrLimit": 1,\n "cidrLimit": 2}', "f:2:2: cidrLimit: stands twice: keep one of them"],
-    ["? cidrLimit\n: 1\n? cidrLimit\n: 2\n", "f:4:1: not YAML: a key is there twice: keep one of them"],
+    [
+      "cidrLimit: 1\n# no\ncidrLimit: 2",
+      "f:3:1: warning: cidrLimit: is in line 1 already, and the last one counts: keep one of them",
+    ],
+    [
+      "cidrLimit: 1\nCIDRLimit: 2",
+      'f:1:1: warning: cidrLimit: is the same key as "CIDRLimit" in line 2, and counts: keep one of them',
+    ],
+    [
+      "rules:\n- action: keep\n  to: [10.0.0.0/8]\n  to: [11.0.0.0/8]\n",
+      "f:4:3: warning: to: is in line 3 already, and the last one counts: keep one of them",
+    ],
+    [
+      "rules: [{action: keep, action: masquerade}]",
+      "f:1:24: warning: action: is in line 1 already, and the last one counts: keep one of them",
+    ],
+    [
+      '{"cidrLimit": 1,\n "cidrLimit": 2}',
+      "f:2:2: warning: cidrLimit: is in line 1 already, and the last one counts: keep one of them",
+    ],
+    [
+      "? cidrLimit\n: 1\n? cidrLimit\n: 2\n",
+      "f:3:3: warning: cidrLimit: is in line 1 already, and the last one counts: keep one of them",
+    ],
   ];
   for (const [text, ...problems] of cases) {
     await t.step(JSON.stringify(text), () => assertEquals(problemsOf(text), problems));
@@ -249,20 +326,15 @@ Deno.test("parseConfig() explains syntax errors in words that name the fix", asy
       "a: b: c",
       'f:1:5: not YAML: a second ":" in what should be one value: put the value in quotes, or start a new line for a new key',
     ],
-    ["a:\n\t- b\n\t- c", "f:3:2: not YAML: a tab is in the indentation: indent with blanks"],
+    ["a:\n\t- b\n\t- c", "f:2:1: not YAML: a tab is in the indentation: indent with blanks"],
     ["a: - 10.0.0.0/8", "f:1:4: not YAML: a list starts on a line of its own, below its key"],
     ["a: [1\nb: 2", 'f:2:1: not YAML: a "," or a closing bracket is missing before this'],
     ["a: [1", 'f:1:6: not YAML: a "[" or "{" is never closed'],
     ["a: 'x", "f:1:6: not YAML: a quote is never closed"],
     ["a: *b", 'f:1:6: not YAML: a "*" starts an alias, and no "&" defines it: put the value in quotes'],
-    [
-      "a: !b c",
-      'f:1:8: not YAML: a "!" starts a tag, and no tag has a meaning here: put the value in quotes',
-    ],
-    [
-      "a: 1\n---\nb: 2",
-      'f:2:1: not YAML: a second document starts at a "---" line: a config is one document',
-    ],
+    ["---\n---\nb: 2", "f:2:1: the document before this line is empty, and only the first counts"],
+    ["<<: 5", 'f:1:1: "<<" takes a mapping, or a list of them'],
+    ["masqLinkLocal:\n\ttrue", "f:2:1: not YAML: a tab is in the indentation: indent with blanks"],
     ["a: \u0001", "f:1:5: not YAML: a control character is here: remove it, or write a blank"],
     ["a: &a [*a]", "f: an alias stands inside of what it refers to: remove it"],
     [
@@ -318,7 +390,7 @@ masqLinkLocal: maybe
     "f:3:1: cidrLimit",
     "f:4:1: warning",
     "f:5:1: warning",
-    "f:5:1: resyncInterval",
+    "f:5:1: warning",
     "f:6:1: masqLinkLocal",
   ]);
 });

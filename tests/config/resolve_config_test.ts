@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { cidrContains, parseCidr } from "../../lib/config/cidr.ts";
 import { formatIpAddress } from "../../lib/config/ip_address.ts";
 import { parseConfig } from "../../lib/config/parse_config.ts";
-import { formatProblem } from "../../lib/config/problem.ts";
+import { formatProblem, UPSTREAM_REFUSES } from "../../lib/config/problem.ts";
 import { resolveConfig } from "../../lib/config/resolve_config.ts";
 
 function problemsOf(text: string, enableIpv6 = true): string[] {
@@ -75,7 +75,8 @@ Deno.test("resolveConfig() warns of entries that change nothing, and of no other
 
 Deno.test("resolveConfig() warns once of an IPv6 entry while IPv6 is off", () => {
   assertEquals(problemsOf("nonMasqueradeCIDRs: [fd00::/8, 10.0.0.0/8]", false), [
-    'f:1:22: warning: nonMasqueradeCIDRs[0]: "fd00::/8" is ignored while IPv6 is off: start the agent with --enable-ipv6',
+    'f:1:22: warning: nonMasqueradeCIDRs[0]: "fd00::/8" is ignored while IPv6 is off: start the agent with --enable-ipv6; ' +
+    UPSTREAM_REFUSES,
   ]);
 });
 
@@ -107,4 +108,46 @@ Deno.test("resolveConfig() finds covered entries as a naive comparison of all pa
     const { problems } = resolveConfig(settings, { enableIpv6: true, allReservedRanges: false });
     assertEquals(problems.map(({ origin }) => Number(/\[(\d+)\]/.exec(origin.key)![1])), covered);
   }));
+});
+
+Deno.test("resolveConfig() warns of chains that are long for iptables, wherever it may be iptables", async (t) => {
+  const cidrs = (count: number, net: string) =>
+    Array.from(
+      { length: count },
+      (_, index) => net === "10" ? `10.${index >> 8}.${index & 255}.0/24` : `fd00:${index.toString(16)}::/32`,
+    );
+  const settings = (text: string) => parseConfig(text, "f").settings;
+  const problems = (text: string, backend?: string, enableIpv6 = true) =>
+    resolveConfig(settings(`cidrLimit: 5000\n${text}`), {
+      enableIpv6,
+      allReservedRanges: false,
+      ...(backend !== undefined && { backend }),
+    }).problems.map(formatProblem);
+  const long =
+    "rules of IPv4, of which each new connection asks one after the other in iptables: use --backend=nftables";
+  await t.step(
+    "1,000 are none too many",
+    () => assertEquals(problems(`nonMasqueradeCIDRs: [${cidrs(1000, "10")}]`), []),
+  );
+  await t.step("1,001 are", () => {
+    for (const backend of [undefined, "auto", "iptables", "iptables-legacy"]) {
+      assertEquals(problems(`nonMasqueradeCIDRs: [${cidrs(1001, "10")}]`, backend), [
+        `f:2:1: warning: nonMasqueradeCIDRs: 1001 ${long}`,
+      ]);
+    }
+    assertEquals(problems(`nonMasqueradeCIDRs: [${cidrs(1001, "10")}]`, "nftables"), []);
+  });
+  await t.step("the lists of a rule are multiplied, and count in their family", () => {
+    const rule = (from: readonly string[]) =>
+      `nonMasqueradeCIDRs: []\nrules: [{from: [${from}], via: [a, b], protocols: [tcp, udp], action: keep}]`;
+    assertEquals(problems(rule([...cidrs(250, "10"), "fd00::/8"])), []);
+    assertEquals(problems(rule(cidrs(251, "10"))), [`f:3:1: warning: rules: 1004 ${long}`]);
+  });
+  await t.step("of IPv6 only where it is on", () => {
+    const text = `masqueradeCIDRs: [${cidrs(1001, "fd")}]`;
+    assertEquals(problems(text).filter((it) => it.includes("iptables")), [
+      `f:2:1: warning: masqueradeCIDRs: 1001 ${long.replace("4", "6")}`,
+    ]);
+    assertEquals(problems(text, undefined, false).filter((it) => it.includes("iptables")), []);
+  });
 });

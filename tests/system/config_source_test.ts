@@ -201,11 +201,11 @@ Deno.test("FileConfigSource reads no more of a large file than shows that it is 
 Deno.test("FileConfigSource reads no more of a folder than of a file", () =>
   withFolder(async (folder) => {
     for (const name of ["ip-masq-a", "ip-masq-b", "ip-masq-c"]) {
-      await Deno.writeFile(`${folder}/${name}`, new Uint8Array(600_000));
+      await Deno.writeFile(`${folder}/${name}`, new Uint8Array(9_000_000));
     }
     const reading = await new FileConfigSource(folder, LARGEST_CONFIG).read();
     const lengths = "files" in reading ? reading.files.map(({ bytes }) => bytes.length) : [];
-    assertEquals(lengths, [600_000, LARGEST_CONFIG + 1 - 600_000]);
+    assertEquals(lengths, [9_000_000, LARGEST_CONFIG + 1 - 9_000_000]);
   }));
 
 Deno.test("FileConfigSource reads one byte more than it may, in all", async (t) => {

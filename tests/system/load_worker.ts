@@ -27,7 +27,7 @@ function load(bytes: Uint8Array): string | undefined {
     return undefined;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    return error.problems[0]!.message;
+    return error.problems.find(({ severity }) => severity === "error")!.message;
   }
 }
 

@@ -1,11 +1,12 @@
 /** `ip-masq-agent validate`. */
 import { loadConfig } from "../../config/load_config.ts";
 import { cidrCounts } from "../../config/cidr_counts.ts";
-import type { ConfigOptions, MasqConfig } from "../../config/config.ts";
+import { type ConfigOptions, KEY_NAMES, type MasqConfig } from "../../config/config.ts";
 import type { IpFamily } from "../../config/ip_address.ts";
 import { plural } from "../../config/printable.ts";
 import { ConfigError, type ConfigProblem, formatProblem } from "../../config/problem.ts";
 import { commandSource } from "../command_source.ts";
+import { KNOWN_AGENTS } from "../known_agents.ts";
 import { type FlagValues, parseInputPath, readConfigPaths } from "../flag_values.ts";
 import { UsageError } from "../go_flags.ts";
 import { EXIT, type System } from "../system.ts";
@@ -29,6 +30,7 @@ export async function validate(flags: FlagValues, system: System): Promise<numbe
   const options: ConfigOptions = {
     enableIpv6: flags.boolean("enable-ipv6"),
     allReservedRanges: flags.boolean("nomasq-all-reserved-ranges"),
+    backend: flags.text("backend"),
   };
   if (flags.words.filter((path) => path === "-").length > 1) {
     throw new UsageError('"-" stands twice: standard input can be read only once');
@@ -83,8 +85,20 @@ function countCidrs(config: MasqConfig): Record<"total" | "IPv4" | "IPv6", numbe
   return { total: ipv4 + ipv6, IPv4: ipv4, IPv6: ipv6 };
 }
 
+/** Keys that are set and that the upstream agent does not know: on purpose, so that they are no problem. */
+function unknownUpstream(config: MasqConfig): string[] {
+  const known = KNOWN_AGENTS.find(({ name }) => name === "upstream")!.keys;
+  return KEY_NAMES.filter((key) => config.origins.has(key) && !known.includes(key));
+}
+
 function describeAsText({ path, config, problems, isDefault }: Verdict, isGood: boolean): string {
   const lines = problems.map(formatProblem);
+  const unknown = config === undefined ? [] : unknownUpstream(config);
+  if (unknown.length > 0) {
+    lines.push(
+      `${path}: note: after a rollback to the upstream agent these have no effect: ${unknown.join(", ")}`,
+    );
+  }
   if (config !== undefined && isGood) {
     const { total, IPv4, IPv6 } = countCidrs(config);
     const numbers = `${plural(total, "CIDR")}, IPv4 ${IPv4}, IPv6 ${IPv6}`;
@@ -104,7 +118,7 @@ function describeAsData({ path, config, problems }: Verdict, ok: boolean): unkno
   return {
     path,
     ok,
-    ...(config !== undefined && { cidrs: countCidrs(config) }),
+    ...(config !== undefined && { cidrs: countCidrs(config), unknownUpstream: unknownUpstream(config) }),
     problems: problems.map(({ severity, origin, message }) => ({ severity, ...origin, message })),
   };
 }
