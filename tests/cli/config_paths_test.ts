@@ -55,8 +55,8 @@ Deno.test("createWatcher() watches every path, and says when it began to watch o
 Deno.test("commands judge the config that the agent takes, and say so where it is not the first place", async (t) => {
   const cases: [name: string, files: string[], args: string[], said: string][] = [
     ["a mount", [MOUNT], ["render"], ""],
-    ["both", [MOUNT, FOLDER], ["explain", "1.1.1.1"], ""],
-    ["a folder", [FOLDER], ["explain", "1.1.1.1"], `Config: ${FOLDER}\n`],
+    ["both", [MOUNT, FOLDER], ["explain", "--host=false", "1.1.1.1"], ""],
+    ["a folder", [FOLDER], ["explain", "--host=false", "1.1.1.1"], `Config: ${FOLDER}\n`],
     ["nothing", [], ["render"], `Config: none at ${EITHER}, so the defaults\n`],
     ["a path that is named", [FOLDER], ["render", `--config-path=${FOLDER}`], ""],
   ];

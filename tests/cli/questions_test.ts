@@ -16,6 +16,7 @@ async function explain(config: string, ...args: string[]): Promise<string> {
     { files: { "-": config } },
     "explain",
     ipv6For(config),
+    "--host=false",
     "--config-path=-",
     ...args,
   );

@@ -6,14 +6,15 @@
  */
 import { run } from "../../lib/cli/run.ts";
 import type { System } from "../../lib/cli/system.ts";
-import type {
-  Answer,
-  Command,
-  ConfigReading,
-  ConfigSource,
-  ConfigWatcher,
-  HttpServer,
-  RuleMonitor,
+import {
+  type Answer,
+  type Command,
+  CommandError,
+  type ConfigReading,
+  type ConfigSource,
+  type ConfigWatcher,
+  type HttpServer,
+  type RuleMonitor,
 } from "../../lib/ports.ts";
 import { FakeClock, FakeLogger } from "./agent.ts";
 import { FakeCommandRunner, type Reply } from "./command_runner.ts";
@@ -76,7 +77,7 @@ export class FakeSystem implements System {
     this.useColor = useColor;
     this.runner = new FakeCommandRunner((command) => {
       this.events.push(command.name);
-      return reply?.(command) ?? new Error("This machine runs no commands");
+      return reply?.(command) ?? new CommandError("This machine runs no commands");
     });
   }
 

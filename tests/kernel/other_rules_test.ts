@@ -9,6 +9,7 @@ import { type IpFamily, parseIpAddress } from "../../lib/config/ip_address.ts";
 import { PROTOCOLS } from "../../lib/config/rule_entry.ts";
 import { toOwnRules } from "../../lib/host/own_rules.ts";
 import { type Path, walkPath } from "../../lib/host/path.ts";
+import { judge } from "../../lib/host/verdict.ts";
 import { readPath } from "../../lib/host/read_path.ts";
 import type { CommandRunner } from "../../lib/ports.ts";
 import { buildRuleset } from "../../lib/rules/ruleset.ts";
@@ -85,7 +86,7 @@ function probesOf(family: IpFamily, mark: number): Probe[] {
 
 /** What may become of a packet; more than one thing where the path has conditions that we don't understand. */
 function predict(path: Path, { packet, way, family, mark }: Probe): string[] {
-  const { cases, isFinal } = walkPath(path, {
+  const known = {
     destination: parseIpAddress(packet.destination),
     source: parseIpAddress(packet.source),
     isFromNode: packet.netns === "",
@@ -93,7 +94,8 @@ function predict(path: Path, { packet, way, family, mark }: Probe): string[] {
     protocol: packet.protocol,
     port: packet.port,
     mark,
-  });
+  };
+  const { cases, isFinal } = walkPath(path, known);
   const outcomes = cases.flatMap(({ kind, rule: { action }, assumptions }) => {
     const isSure = assumptions.length === 0;
     if (kind === "drop") return [{ isSure, what: "dropped" }];
@@ -103,6 +105,8 @@ function predict(path: Path, { packet, way, family, mark }: Probe): string[] {
   });
   const end = outcomes.findIndex(({ isSure }) => isSure);
   assertEquals(end !== -1, isFinal);
+  const { decisive, possible } = judge(path, known);
+  if (decisive?.kind === "translate" && possible.length === 0) assertEquals(cases.at(-1), decisive);
   return [
     ...outcomes.slice(0, end === -1 ? undefined : end + 1).map(({ what }) => what),
     ...isFinal ? [] : [packet.source],

@@ -1,11 +1,15 @@
 /** `ip-masq-agent explain`. */
 import { readConfig } from "../../agent/read_config.ts";
+import { parseBackendChoice } from "../../backends/backend_name.ts";
 import { type MasqConfig, OUTBOUND_KEY } from "../../config/config.ts";
 import { formatIpAddress, type IpAddress, type IpFamily } from "../../config/ip_address.ts";
 import { formatPortRanges, type PortRange } from "../../config/port_range.ts";
 import { PORT_PROTOCOLS } from "../../config/rule_entry.ts";
 import { formatSourceAddress } from "../../config/source_address.ts";
 import { formatProblem } from "../../config/problem.ts";
+import type { Path } from "../../host/path.ts";
+import { judge, type Verdict } from "../../host/verdict.ts";
+import { CommandError } from "../../ports.ts";
 import type { MatchName, Packet } from "../../rules/decide.ts";
 import { explainPacket, type Explanation } from "../../rules/explain.ts";
 import { buildRuleset, originOf, type Rule, type Ruleset, type Target } from "../../rules/ruleset.ts";
@@ -28,6 +32,13 @@ import {
 } from "../destinations.ts";
 import { type FlagValues, readRuleOptions } from "../flag_values.ts";
 import { UsageError } from "../go_flags.ts";
+import {
+  describeFallback,
+  describeHead,
+  describeOtherRules,
+  otherRulesAsData,
+  readPaths,
+} from "../host_paths.ts";
 import { EXIT, type System } from "../system.ts";
 
 /** What the person says of the packet, beside its destination. */
@@ -37,6 +48,8 @@ type Details = Omit<Packet, "destination">;
 interface Answer {
   readonly destination: IpAddress;
   readonly explanation?: Explanation;
+  /** What others on this host do; undefined where only the config is asked. */
+  readonly verdict?: Verdict;
   /** Conditions that some rule of the family has. */
   readonly asked: ReadonlySet<MatchName>;
 }
@@ -44,7 +57,7 @@ interface Answer {
 /** Explains every address in the order of the command line. */
 export async function explain(flags: FlagValues, system: System): Promise<number> {
   const format = flags.choice("output", ["text", "json"]);
-  const options = readRuleOptions(flags);
+  const options = { ...readRuleOptions(flags), backend: flags.parsed("backend", parseBackendChoice) };
   const destinations = parseDestinations(flags.words);
   const details: Details = {
     ...(flags.text("source") === "node"
@@ -61,12 +74,23 @@ export async function explain(flags: FlagValues, system: System): Promise<number
   const rulesets = new Map(
     familiesOf(options).map((family) => [family, buildRuleset(family, config, options)]),
   );
+  const paths = flags.has("host") && !flags.boolean("host")
+    ? new Map<IpFamily, Path>()
+    : await readPaths(rulesets.values().toArray(), options, system).catch((error) => {
+      if (!(error instanceof CommandError) || flags.has("host")) throw error;
+      system.printError(`${describeFallback(error)}\n`);
+      return new Map<IpFamily, Path>();
+    });
   const answers = destinations.map((destination): Answer => {
     const ruleset = rulesets.get(destination.family);
     if (ruleset === undefined) return { destination, asked: new Set() };
+    const explanation = explainPacket(ruleset, { destination, ...details });
+    const path = paths.get(destination.family);
     return {
       destination,
-      explanation: explainPacket(ruleset, { destination, ...details }),
+      explanation,
+      ...path !== undefined && explanation.reason !== "local" &&
+        { verdict: judge(path, { destination, ...details }) },
       asked: conditionsOf(ruleset),
     };
   });
@@ -118,11 +142,14 @@ function describeAsText(
   packet: Details,
   toPorts: readonly PortRange[],
 ): string[] {
-  const { destination, explanation } = answer;
+  const { destination, explanation, verdict } = answer;
+  const pure = describeOutcome(explanation);
+  const head = explanation && verdict ? describeHead(pure, explanation, verdict) : pure;
   const lines = [
-    `${formatIpAddress(destination)}: ${describeOutcome(explanation)}`,
+    `${formatIpAddress(destination)}: ${head}`,
     ...(explanation?.exceptions ?? []).map(describeRule),
     describeReason(explanation, destination.family, config),
+    ...verdict === undefined ? [] : describeOtherRules(verdict),
   ];
   for (const rule of explanation?.shadowed ?? []) {
     lines.push(`shadowed: ${describeMatch(rule.match)}, ${describeOrigin(rule.origin)}`);
@@ -132,6 +159,8 @@ function describeAsText(
     const which = packet.protocol ?? PORT_PROTOCOLS.join(", ");
     lines.push(`source ports: ${formatPortRanges(ports)} (${which})`);
   }
+  // Of what others ask there is no end.
+  if (verdict !== undefined) return lines;
   if (packet.source !== undefined && !answer.asked.has("sources")) {
     const why = [...answer.asked].every((name) => name === "destinations")
       ? "rules look at the destination only"
@@ -208,7 +237,7 @@ function describeReason(explanation: Explanation | undefined, family: IpFamily, 
 }
 
 function describeAsData(
-  { destination, explanation }: Answer,
+  { destination, explanation, verdict }: Answer,
   config: MasqConfig,
   ports: readonly PortRange[],
 ): unknown {
@@ -235,5 +264,6 @@ function describeAsData(
       })),
     }),
     shadowed: explanation?.shadowed.map(ruleData) ?? [],
+    ...verdict !== undefined && { host: otherRulesAsData(verdict) },
   };
 }
