@@ -61,6 +61,8 @@ const system: System = {
   printOut: (text) => output.write(text),
   printError,
   serveHttp: (host, answer) => serveHttp(host, answer, stop.signal),
+  sha256: async (parts) => await (await import("./lib/system/sha256.ts")).sha256(parts),
+  askReadiness: async () => await (await import("./lib/system/ask_readiness.ts")).askReadiness(),
   revokeNetwork: () => void Deno.permissions.revokeSync({ name: "net" }),
   catchSignals: () => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop.abort());

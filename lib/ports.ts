@@ -112,6 +112,8 @@ export interface ConfigFile {
   /** Its path, as messages show it. */
   readonly name: string;
   readonly bytes: Uint8Array;
+  /** When it was last written, in milliseconds since 1970, where that is known. */
+  readonly modifiedMs?: number;
 }
 
 /** What reading gave: the files sorted by name, none where there is none; or why something that is there can't be read. */
@@ -165,6 +167,9 @@ export interface Answer {
   readonly contentType: string;
   readonly body: string;
 }
+
+/** What an agent answered that was asked whether it is ready. */
+export type Readiness = Pick<Answer, "status" | "body">;
 
 /** A server that listens. */
 export interface HttpServer {

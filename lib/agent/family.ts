@@ -1,6 +1,6 @@
 /** One IP family of an agent: its backend, its rules, what is known about them, and what is said. */
 import type { Backend, Plan, RuleCounters, SyncResult } from "../backends/backend.ts";
-import { BackendError } from "../backends/backend.ts";
+import { BackendError, sumCounters } from "../backends/backend.ts";
 import type { Found } from "../backends/stale.ts";
 import type { IpFamily } from "../config/ip_address.ts";
 import { plural } from "../config/printable.ts";
@@ -115,7 +115,7 @@ export class Family {
   counters(): Promise<RuleCounters | undefined> {
     return this.#exclusively(async () => {
       try {
-        return await this.#backend?.counters();
+        return this.#backend && sumCounters(await this.#backend.counters());
       } catch (error) {
         if (error instanceof CommandError) return undefined;
         throw error;

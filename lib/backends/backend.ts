@@ -11,7 +11,16 @@ export interface PacketCount {
   readonly bytes: number;
 }
 
-/** What the kernel counted of our rules. */
+/** A rule of ours as the kernel has it, and what it counted. */
+export interface CountedRule extends PacketCount {
+  readonly verdict: Verdict;
+  /** The name of the entry of `rules`, where it is of one. */
+  readonly name?: string;
+  /** Which packets it takes: the conditions as the tool prints them, or the list that it is for; empty for all. */
+  readonly takes: string;
+}
+
+/** What all of our rules counted. */
 export interface RuleCounters {
   /** By target. */
   readonly verdicts: Readonly<Record<Verdict, PacketCount>>;
@@ -19,16 +28,15 @@ export interface RuleCounters {
   readonly rules: ReadonlyMap<string, PacketCount>;
 }
 
-/** Adds up counts of rules. */
-export class CounterSum implements RuleCounters {
-  readonly verdicts: Record<Verdict, PacketCount> = { RETURN: NONE, MASQUERADE: NONE, SNAT: NONE };
-  readonly rules = new Map<string, PacketCount>();
-
-  /** Adds what a rule counted; `name` only for an entry of `rules`. */
-  add(verdict: Verdict, count: PacketCount, name?: string): void {
-    this.verdicts[verdict] = sum(this.verdicts[verdict], count);
-    if (name !== undefined) this.rules.set(name, sum(this.rules.get(name) ?? NONE, count));
+/** Adds up what rules counted. */
+export function sumCounters(counted: Iterable<CountedRule>): RuleCounters {
+  const verdicts: Record<Verdict, PacketCount> = { RETURN: NONE, MASQUERADE: NONE, SNAT: NONE };
+  const rules = new Map<string, PacketCount>();
+  for (const rule of counted) {
+    verdicts[rule.verdict] = sum(verdicts[rule.verdict], rule);
+    if (rule.name !== undefined) rules.set(rule.name, sum(rules.get(rule.name) ?? NONE, rule));
   }
+  return { verdicts, rules };
 }
 
 const NONE: PacketCount = { packets: 0, bytes: 0 };
@@ -114,11 +122,11 @@ export interface Backend {
     options?: { readonly onlyThisChain: boolean; readonly subChains?: readonly string[] },
   ): Promise<Plan | undefined>;
   /**
-   * Reads the kernel's counters of our rules.
+   * Reads our rules as the kernel has them, in their order, with its counters. None where there are none.
    *
    * @throws {CommandError} They can't be read.
    */
-  counters(): Promise<RuleCounters>;
+  counters(): Promise<readonly CountedRule[]>;
   /** How changes of its rules by others are followed; left out where they can't be. */
   readonly events?: RuleEvents | undefined;
 }

@@ -5,6 +5,7 @@ import { diff } from "./commands/diff.ts";
 import { explain } from "./commands/explain.ts";
 import { migrate } from "./commands/migrate.ts";
 import { render } from "./commands/render.ts";
+import { status } from "./commands/status.ts";
 import { validate } from "./commands/validate.ts";
 import { type FlagDefinition, FLAGS } from "./flag_definitions.ts";
 import type { SubcommandName } from "./command_names.ts";
@@ -122,6 +123,16 @@ export const COMMANDS: readonly CommandDefinition[] = [
     flags: flagsOf(...shared("backend").slice(0, 1), ...RULE_FLAGS),
     exitCodes: "0 nothing differs, 1 something does, 2 it can't tell",
     execute: diff,
+  },
+  {
+    name: "status",
+    summary:
+      "Tells whether this node's rules are as wanted. On one screen: backend and why, config, counters of each rule, what differs, and rules of others that decide.",
+    operands: "",
+    examples: ["ip-masq-agent status --enable-ipv6", "ip-masq-agent status -o json"],
+    flags: flagsOf(output("text", "text or json"), ...shared("backend").slice(0, 1), ...RULE_FLAGS),
+    exitCodes: "0 as wanted, 1 not, or it can't be read, 2 the config or the usage is bad",
+    execute: status,
   },
   {
     name: "cleanup",

@@ -6,6 +6,7 @@ export const COMMAND_NAMES = [
   "render",
   "explain",
   "diff",
+  "status",
   "cleanup",
   "migrate",
   "completion",

@@ -28,7 +28,8 @@ export async function runCommand(name: string, args: readonly string[], system: 
   if (word !== undefined && command.operands === "") {
     throw new UsageError(`Unexpected "${word}": ${name} takes flags only, see ${name} --help`);
   }
-  system.revokeNetwork();
+  // It asks the running agent first, and gives up the permission then.
+  if (name !== "status") system.revokeNetwork();
   return await command.execute(flags, system);
 }
 

@@ -8,6 +8,7 @@ import type {
   HttpServer,
   Logger,
   LoggerOptions,
+  Readiness,
   RuleMonitor,
 } from "../ports.ts";
 import type { Build } from "./version.ts";
@@ -32,6 +33,10 @@ export interface System {
    * @throws {Error} The address can't be listened on, now: another program may use it.
    */
   serveHttp(host: string, answer: (path: string) => Promise<Answer | undefined>): HttpServer;
+  /** The SHA-256 of these bytes one behind the other, in hex digits. */
+  sha256(parts: readonly Uint8Array[]): Promise<string>;
+  /** Asks the agent that runs on this machine whether it is ready; undefined where none answers within a second. */
+  askReadiness(): Promise<Readiness | undefined>;
   /** Gives up the permission to use the network; a server that listens goes on. */
   revokeNetwork(): void;
   /**

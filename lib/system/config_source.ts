@@ -58,7 +58,7 @@ export class FileConfigSource implements ConfigSource {
     try {
       const info = await stat(this.path);
       if (info === undefined) return { files: [], ...await listOthers(dirname(this.path)) };
-      if (info.isFile) return { files: [await readFile(this.path, this.#mostBytes)] };
+      if (info.isFile) return { files: [await readFile(this.path, info, this.#mostBytes)] };
       if (info.isDirectory) return await this.#readDirectory();
       return { unreadable: "it is neither a file nor a directory" };
     } catch (error) {
@@ -75,8 +75,9 @@ export class FileConfigSource implements ConfigSource {
       if (skipped.includes(name)) continue;
       const path = join(this.path, name);
       // A link may go away between listing and reading; then it is simply no longer there.
-      if (!(await stat(path))?.isFile) continue;
-      const file = await readFile(path, left);
+      const info = await stat(path);
+      if (!info?.isFile) continue;
+      const file = await readFile(path, info, left);
       files.push(file);
       left -= file.bytes.length;
       if (left < 0) break;
@@ -114,9 +115,10 @@ async function listOthers(
   return others.length > 0 ? { others } : {};
 }
 
-async function readFile(path: string, mostBytes: number): Promise<ConfigFile> {
+async function readFile(path: string, { mtime }: Deno.FileInfo, mostBytes: number): Promise<ConfigFile> {
   using file = await Deno.open(path);
-  return { name: path, bytes: await readBytes(file, mostBytes) };
+  const bytes = await readBytes(file, mostBytes);
+  return { name: path, bytes, ...(mtime !== null && { modifiedMs: mtime.getTime() }) };
 }
 
 /** Standard input, of which at most `mostBytes` + 1 bytes are read. */

@@ -68,7 +68,7 @@ Deno.test("run() says what was meant by a wrong command or flag, and exits with 
     [["Diff"], 'Unknown command "Diff": did you mean "diff"?'],
     [
       ["frobnicate"],
-      'Unknown command "frobnicate": there are validate, render, explain, diff, cleanup, migrate, completion; without one, the agent runs',
+      'Unknown command "frobnicate": there are validate, render, explain, diff, status, cleanup, migrate, completion; without one, the agent runs',
     ],
     [["--enable-ipv6", "diff"], 'Unexpected "diff": write the command first: ip-masq-agent diff [FLAG]...'],
     [["--once", "x"], 'Unexpected "x": the agent takes flags only, see --help'],

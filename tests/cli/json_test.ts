@@ -15,7 +15,10 @@ const RULES = JSON.stringify({
 
 /** Runs that together print every field, by command. */
 const RUNS: Readonly<
-  Record<string, readonly { readonly config: string; readonly args: readonly string[] }[]>
+  Record<
+    string,
+    readonly { readonly config: string; readonly args: readonly string[]; readonly stdout?: string }[]
+  >
 > = {
   validate: [{ config: RULES, args: ["-"] }, { config: "masqLinkLocal: maybe", args: ["-"] }],
   render: [{ config: RULES, args: ["--config-path=-", "--to-ports=1024-2047"] }],
@@ -23,6 +26,14 @@ const RUNS: Readonly<
     { config: RULES, args: ["--config-path=-", "--to-ports=1024-2047", "203.0.113.10", "127.0.0.1"] },
     { config: RULES, args: ["--config-path=-", "--enable-ipv6", "--source=node", "10.1.0.1", "2001:db8::1"] },
     { config: RULES, args: ["--config-path=-", "--source=10.8.0.9", "10.1.0.1"] },
+  ],
+  status: [
+    {
+      config: RULES,
+      args: ["--config-path=-", "--backend=iptables-nft"],
+      stdout: "-P POSTROUTING ACCEPT\n-N IP-MASQ-AGENT\n" +
+        '-A IP-MASQ-AGENT -m comment --comment "ip-masq-agent: rule billing" -c 1 60 -j RETURN\n',
+    },
   ],
   migrate: [
     {
@@ -47,8 +58,12 @@ Deno.test("docs/json.md has every field of every command, and no other", async (
   for (const [command, runs] of Object.entries(RUNS)) {
     await t.step(command, async () => {
       const printed = new Set<string>();
-      for (const { config, args } of runs) {
-        const { out } = await runOn({ files: { "-": config } }, command, "-o=json", ...args);
+      for (const { config, args, stdout } of runs) {
+        const machine = {
+          files: { "-": config },
+          ...(stdout !== undefined && { reply: () => ({ stdout }) }),
+        };
+        const { out } = await runOn(machine, command, "-o=json", ...args);
         for (const field of fieldsOf(JSON.parse(out))) printed.add(field);
       }
       const named = (text: string) => [...text.matchAll(/`(\w+)`/g)].map(([, name]) => name!);

@@ -35,6 +35,10 @@ for (const variant of VARIANTS) {
     assertEquals((await get(sandbox, "/readyz")).status, 200);
     assertEquals((await get(sandbox, "/healthz")).status, 200);
     assertEquals((await get(sandbox, "/nothing")).status, 404);
+    const shown = await sandbox.agent("status", "--enable-ipv6");
+    assertEquals([shown.code, shown.stderr], [0, ""]);
+    assertMatch(shown.stdout, /^agent +ready: /m);
+    assertMatch(shown.stdout, /^ {2}MASQUERADE +[1-9]\d* +[1-9]\d* +all others$/m);
 
     await sandbox.writeConfig("nonMasqueradeCIDRs: [10]\nresyncInterval: 1s\n");
     await daemon.line(/the last good one stays in force$/);

@@ -9,9 +9,9 @@ import {
   applyPlan,
   type Backend,
   BackendError,
+  type CountedRule,
   type Drift,
   type Plan,
-  type RuleCounters,
   type SyncResult,
 } from "../../lib/backends/backend.ts";
 import type { BackendDecision } from "../../lib/backends/choose.ts";
@@ -228,17 +228,15 @@ export class FakeBackend implements Backend {
     });
   }
 
-  counters(): Promise<RuleCounters> {
+  counters(): Promise<readonly CountedRule[]> {
     this.counts++;
     return this.#call(() =>
-      Promise.resolve({
-        verdicts: {
-          RETURN: { packets: 3, bytes: 180 },
-          MASQUERADE: { packets: 5, bytes: 300 },
-          SNAT: { packets: 2, bytes: 120 },
-        },
-        rules: new Map([["billing", { packets: 2, bytes: 120 }]]),
-      })
+      Promise.resolve([
+        { verdict: "SNAT", name: "billing", takes: "-s 10.8.0.0/24", packets: 2, bytes: 120 },
+        { verdict: "RETURN", takes: "-d 10.0.0.0/8", packets: 1, bytes: 60 },
+        { verdict: "RETURN", takes: "-d 172.16.0.0/12", packets: 2, bytes: 120 },
+        { verdict: "MASQUERADE", takes: "", packets: 5, bytes: 300 },
+      ])
     );
   }
 

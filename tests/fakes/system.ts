@@ -14,8 +14,10 @@ import {
   type ConfigSource,
   type ConfigWatcher,
   type HttpServer,
+  type Readiness,
   type RuleMonitor,
 } from "../../lib/ports.ts";
+import { sha256 } from "../../lib/system/sha256.ts";
 import { FakeClock, FakeLogger } from "./agent.ts";
 import { FakeCommandRunner, type Reply } from "./command_runner.ts";
 
@@ -35,6 +37,8 @@ export interface Machine {
   /** Without it every command fails. */
   readonly reply?: (command: Command) => Reply | Promise<Reply>;
   readonly useColor?: boolean;
+  /** What the running agent says; undefined where there is none. */
+  readonly readiness?: Readiness;
 }
 
 /** A system of one run. The test may change what it has while the program runs. */
@@ -54,6 +58,8 @@ export class FakeSystem implements System {
   listenFailure: string | undefined = "This machine has no network";
   /** Answers as the server does that listens; undefined where none does. */
   answer: ((path: string) => Promise<Answer | undefined>) | undefined;
+  /** What the running agent says; undefined where there is none. */
+  readiness: Readiness | undefined;
   /** Ends the server that listens. */
   endServer: (reason?: Error) => void = () => {};
   /** Tells the program what nft prints of changes of rules. */
@@ -72,7 +78,8 @@ export class FakeSystem implements System {
   readonly #stop = new AbortController();
   #reload = () => {};
 
-  constructor({ files = {}, reply, useColor = false }: Machine = {}) {
+  constructor({ files = {}, reply, useColor = false, readiness }: Machine = {}) {
+    this.readiness = readiness;
     this.files = { ...files };
     this.useColor = useColor;
     this.runner = new FakeCommandRunner((command) => {
@@ -139,6 +146,13 @@ export class FakeSystem implements System {
     const finished = new Promise<Error | undefined>((resolve) => this.endServer = resolve);
     this.stop.addEventListener("abort", () => this.endServer());
     return { address: `${host}:10264`, finished };
+  }
+
+  readonly sha256 = sha256;
+
+  askReadiness(): Promise<Readiness | undefined> {
+    this.events.push("ask the agent");
+    return Promise.resolve(this.readiness);
   }
 
   revokeNetwork(): void {

@@ -1,5 +1,6 @@
 /** The examples of `rules` in deploy/config with real packets, for every backend. */
 import { assertEquals } from "@std/assert";
+import { sumCounters } from "../../lib/backends/backend.ts";
 import fixedAddress from "../../deploy/config/rules-fixed-address.yaml" with { type: "text" };
 import notTheNode from "../../deploy/config/rules-not-the-node.yaml" with { type: "text" };
 import oneInterface from "../../deploy/config/rules-one-interface.yaml" with { type: "text" };
@@ -122,7 +123,9 @@ for (const backend of BACKENDS) {
         payload: from.source === OTHER_POD.IPv4 ? 0 : 64,
       }));
       await crossroads.send(packets);
-      const { rules, verdicts } = await (await createBackend(backend, "IPv4", CHAIN, runner)).counters();
+      const { rules, verdicts } = sumCounters(
+        await (await createBackend(backend, "IPv4", CHAIN, runner)).counters(),
+      );
       // 20 bytes of IP, 8 of UDP.
       const billing = { packets: 1, bytes: 28 + 64 };
       assertEquals([...rules], [["billing", billing]]);

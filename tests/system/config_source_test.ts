@@ -185,8 +185,10 @@ Deno.test("FileConfigSource reads a file of several blocks, byte for byte", () =
   withFolder(async (folder) => {
     const bytes = Uint8Array.from({ length: 200_000 }, (_, index) => index % 251);
     await Deno.writeFile(`${folder}/config`, bytes);
+    const modifiedMs = 1_700_000_000_000;
+    await Deno.utime(`${folder}/config`, modifiedMs / 1000, modifiedMs / 1000);
     const reading = await new FileConfigSource(`${folder}/config`, LARGEST_CONFIG).read();
-    assertEquals(reading, { files: [{ name: `${folder}/config`, bytes }] });
+    assertEquals(reading, { files: [{ name: `${folder}/config`, bytes, modifiedMs }] });
   }));
 
 Deno.test("FileConfigSource reads no more of a large file than shows that it is too large", () =>

@@ -7,9 +7,9 @@ import {
   applyPlan,
   type Backend,
   BackendError,
+  type CountedRule,
   makePlan,
   type Plan,
-  type RuleCounters,
   type SyncResult,
 } from "../backend.ts";
 import { makeRuleEvents, type RuleEvents } from "../rule_events.ts";
@@ -170,7 +170,7 @@ export class IptablesBackend implements Backend {
     });
   }
 
-  async counters(): Promise<RuleCounters> {
+  async counters(): Promise<readonly CountedRule[]> {
     const input = formatCountersText(this.#names);
     const result = await this.#run({ args: RESTORE_ARGS, input });
     if (result.code !== 0) throw restoreFailure(this.#command, "count", result, input);

@@ -5,7 +5,7 @@ import { parseInterfacePattern } from "../../config/interface_name.ts";
 import { parsePortRanges, type PortRange } from "../../config/port_range.ts";
 import { parseSourceAddress, type SourceAddress } from "../../config/source_address.ts";
 import { OWN_RULE_COMMENT, type Verdict } from "../../rules/ruleset.ts";
-import { CounterSum, type RuleCounters } from "../backend.ts";
+import type { CountedRule } from "../backend.ts";
 import { type ChainRule, type ChainTarget, type LineProtocol } from "./chain_rule.ts";
 import { isSubChain } from "./chain_tree.ts";
 import {
@@ -121,22 +121,28 @@ export function toChainName(name: string): ChainName | undefined {
 
 const VERDICTS: readonly Verdict[] = ["RETURN", "MASQUERADE", "SNAT"];
 
-/** Adds up the counters of a listing of our chains with `-c PACKETS BYTES`. */
-export function parseCounters(text: string, chainName: ChainName): RuleCounters {
-  const counters = new CounterSum();
+/** Reads the rules of a listing of our chains with `-c PACKETS BYTES`. */
+export function parseCounters(text: string, chainName: ChainName): CountedRule[] {
+  const counted: CountedRule[] = [];
   for (const line of text.split("\n")) {
     const [command, name = "", ...words] = splitWords(line);
     const at = words.lastIndexOf("-c");
-    const target = words[words.lastIndexOf("-j") + 1];
-    const verdict = VERDICTS.find((it) => it === target);
+    const end = words.lastIndexOf("-j");
+    const verdict = VERDICTS.find((it) => it === words[end + 1]);
     const isOurs = name === chainName || isSubChain(name, chainName);
     if (command !== "-A" || !isOurs || at === -1 || verdict === undefined) continue;
-    const count = { packets: Number(words[at + 1]), bytes: Number(words[at + 2]) };
     const comment = commentOf({ words });
     const isOwn = comment.startsWith(OWN_RULE_COMMENT);
-    counters.add(verdict, count, isOwn ? comment.slice(OWN_RULE_COMMENT.length) : undefined);
+    counted.push({
+      verdict,
+      ...(isOwn && { name: comment.slice(OWN_RULE_COMMENT.length) }),
+      takes: words.slice(0, Math.min(at, end)).join(" ").replace(`-m comment --comment ${comment}`, "")
+        .trim(),
+      packets: Number(words[at + 1]),
+      bytes: Number(words[at + 2]),
+    });
   }
-  return counters;
+  return counted;
 }
 
 /** Nothing but the one condition, and a jump (not a goto, from which nobody returns); any comment will do. */

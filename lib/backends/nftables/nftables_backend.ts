@@ -6,10 +6,9 @@ import {
   applyPlan,
   type Backend,
   BackendError,
-  CounterSum,
+  type CountedRule,
   makePlan,
   type Plan,
-  type RuleCounters,
   type SyncResult,
 } from "../backend.ts";
 import { makeRuleEvents, type RuleEvents } from "../rule_events.ts";
@@ -117,18 +116,20 @@ export class NftablesBackend implements Backend {
    *
    * @throws {BackendError} They can't be read.
    */
-  async counters(): Promise<RuleCounters> {
+  async counters(): Promise<readonly CountedRule[]> {
     const listing = await this.#list(["-t"]);
-    const sum = new CounterSum();
-    if (listing === undefined) return sum;
+    if (listing === undefined) return [];
     const { counters, verdicts } = this.#parse(listing);
-    for (const [counter, count] of counters) {
-      const verdict = verdicts.get(counter);
-      if (verdict === undefined) continue;
-      const isOwn = counter.startsWith(OWN_RULE_PREFIX);
-      sum.add(verdict, count, isOwn ? counter.slice(OWN_RULE_PREFIX.length) : undefined);
-    }
-    return sum;
+    return [...verdicts].flatMap(([takes, verdict]): CountedRule[] => {
+      const count = counters.get(takes);
+      if (count === undefined) return [];
+      return [{
+        verdict,
+        ...(takes.startsWith(OWN_RULE_PREFIX) && { name: takes.slice(OWN_RULE_PREFIX.length) }),
+        takes,
+        ...count,
+      }];
+    });
   }
 
   #toPlan(
