@@ -98,7 +98,7 @@ Deno.test("explain on a host gives the verdict of the whole path", async (t) => 
       ["--source=10.244.8.1", "203.0.113.9"],
       [
         "203.0.113.9: kept by rule 1, but then masqueraded by POSTROUTING rule 2 of nat (iptables-nft)",
-        "rule 1: from 10.244.8.0/24 to 203.0.113.0/24, <stdin>:1:47 rules[0]",
+        "rule 1: from 10.244.8.0/24 to 203.0.113.0/24, <stdin>:1:48 rules[0]",
         "POSTROUTING rule 2 of nat (iptables-nft): -A POSTROUTING -d 203.0.113.9/32 -j MASQUERADE",
       ],
     ],

@@ -247,7 +247,7 @@ Deno.test("the daemon follows a hint that its config changed, long before the in
 Deno.test("the daemon syncs at SIGHUP", async () => {
   const host = new Host();
   const { system } = host;
-  await host.start();
+  await host.start("--watch-rules=false");
   system.logger.take();
   host.kernel.rules()!.length = 0;
   system.hangUp();
