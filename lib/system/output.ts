@@ -1,5 +1,5 @@
 /** Standard output and standard error, also where nobody reads them, or the disk behind them is full. */
-import { pause, startTimer } from "./timer.ts";
+import { block, pause, startTimer } from "./timer.ts";
 
 /** Milliseconds until the next attempt at a pipe that is full and may not be waited for. */
 const RETRY_MS = 10;
@@ -41,10 +41,6 @@ export class CommandOutput {
       }
     }
   }
-}
-
-function block(milliseconds: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 }
 
 /** Log lines. Nobody waits for their reader: what can't be written is lost, and counted. */

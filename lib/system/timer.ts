@@ -28,6 +28,11 @@ export function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => void startTimer(milliseconds, resolve));
 }
 
+/** Returns after `milliseconds`, in which nothing else happens in this program. */
+export function block(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+}
+
 /** Sees to it that a signal comes when it is `due` or before; whatever comes early sets the next one. */
 function setAlarm(due: number): void {
   for (const time of alarms) if (time <= due) return;
