@@ -6,6 +6,7 @@
  */
 import { fromFileUrl } from "@std/path";
 import { formatChart } from "./chart.ts";
+import { measureHealing, measureWatchCost } from "./healing.ts";
 import { measureMemory } from "./memory.ts";
 import { measureReload } from "./reload.ts";
 import { measureStartTime } from "./start_time.ts";
@@ -43,6 +44,9 @@ function drawSyncCost(costs: readonly SyncCost[]): string {
   });
 }
 
+/** Seconds of rules of others that are rewritten. */
+const CHURN_SECONDS = 30;
+
 const folder = await Deno.makeTempDir();
 try {
   say("Cost of a check that finds nothing to do (CPU of the agent and its children)");
@@ -54,8 +58,11 @@ try {
   const reload = await measureReload(say);
   say("\nMemory");
   const memory = await measureMemory(say);
+  say("\nRules that somebody takes away");
+  const healing = await measureHealing(say);
+  const watchCost = await measureWatchCost(CHURN_SECONDS, say);
   const machine = { cpus: navigator.hardwareConcurrency, deno: Deno.version.deno };
-  const results = { machine, syncCost, startTime, reload, memory };
+  const results = { machine, syncCost, startTime, reload, memory, healing, watchCost };
   await Deno.writeTextFile(path("bench/results.json"), `${JSON.stringify(results, null, 2)}\n`);
   await Deno.writeTextFile(path("docs/sync-cost.svg"), drawSyncCost(syncCost));
 } finally {
