@@ -16,7 +16,7 @@ function allRules(sandbox: Sandbox): Promise<string> {
 for (const variant of VARIANTS) {
   Deno.test(`diff tells what a sync changes, and then nothing (${variant})`, async () => {
     await using sandbox = await Sandbox.create(variant);
-    await sandbox.writeConfig(CONFIG);
+    await sandbox.writeConfig(CONFIG.replace(", 192.168.0.0/16", ", 192.168.0.0/16, fd00::/8"));
     const empty = await allRules(sandbox);
     const fresh = await sandbox.agent("diff", "--backend=iptables", "--enable-ipv6", PORTS);
     assertEquals([fresh.code, fresh.stderr], [1, ""]);
@@ -65,10 +65,13 @@ for (const variant of VARIANTS) {
     assertEquals(await sandbox.agent("diff", "--backend=iptables"), {
       code: 0,
       stdout: "",
-      stderr: `warning: IPv4: POSTROUTING rule 1 rewrites source addresses before our chain is reached: ` +
-        `-A POSTROUTING -s 10.244.0.0/16 -j SNAT --to-source 192.0.2.1\n` +
-        `warning: IPv4: POSTROUTING rule 2 leads to KUBE-POSTROUTING, and KUBE-POSTROUTING rule 2 masquerades ` +
-        `before our chain is reached (only packets that other rules mark): -A KUBE-POSTROUTING -j MASQUERADE\n`,
+      stderr:
+        "warning: IPv4: nat (iptables): POSTROUTING rule 1 rewrites source addresses before our rules are asked: " +
+        "-A POSTROUTING -s 10.244.0.0/16 -j SNAT --to-source 192.0.2.1\n" +
+        "note: IPv4: nat (iptables): POSTROUTING rule 2 leads to KUBE-POSTROUTING, whose rule 2 masquerades before " +
+        "our rules are asked (only packets that other rules mark): -A POSTROUTING -j KUBE-POSTROUTING; " +
+        "-A KUBE-POSTROUTING -j MASQUERADE\n" +
+        "warning: IPv4: nat (iptables): POSTROUTING rule 4 masquerades what our rules keep: -A POSTROUTING -j MASQUERADE\n",
     });
   });
 
@@ -167,7 +170,9 @@ Deno.test("commands that read configs need no root and no kernel", async (t) => 
   await t.step("validate", async () => {
     assertEquals(await asNobody(["validate"]), {
       code: 0,
-      stdout: "/etc/config/ip-masq-agent: ok (3 CIDRs, IPv4 3, IPv6 0)\n",
+      stdout:
+        "/etc/config/ip-masq-agent: note: after a rollback to the upstream agent these have no effect: " +
+        "masqueradeCIDRs\n/etc/config/ip-masq-agent: ok (3 CIDRs, IPv4 3, IPv6 0)\n",
       stderr: "",
     });
   });
@@ -248,7 +253,7 @@ Deno.test("a folder of configs is merged, and one bad file makes all of it bad",
 
 Deno.test("render, diff and cleanup speak nftables, too", async () => {
   await using sandbox = await Sandbox.create();
-  await sandbox.writeConfig("nonMasqueradeCIDRs: [10.0.0.0/8]\n");
+  await sandbox.writeConfig("nonMasqueradeCIDRs: [10.0.0.0/8, fd00::/8]\n");
   const diff = () => sandbox.agent("diff", "--backend=nftables", "--enable-ipv6");
   const before = await diff();
   assertEquals(before.code, 1, before.stderr);

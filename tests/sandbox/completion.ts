@@ -9,7 +9,7 @@ import { EXECUTABLE, type Sandbox } from "./sandbox.ts";
 export const COMPLETED: readonly (readonly [typed: string, words: string])[] = [
   ["val", "<validate>"],
   ["--enab", "<--enable-ipv6>"],
-  ["--log-format=j", "<--log-format=json>"],
+  ["--log-format=js", "<--log-format=json>"],
   ["--backend=iptables-l", "<--backend=iptables-legacy>"],
   ["render --output=ta", "<render><--output=table>"],
   ["render -o nf", "<render><-o><nft>"],
