@@ -21,6 +21,12 @@ export interface FamilyParts {
 /** A tool that can't read rules most likely can't have made any: it is not asked without end. */
 const MOST_STALE_TRIES = 5;
 
+/** Rules from which on reading them costs more than a process. */
+const MANY_RULES = 1_000;
+
+/** Checks in a row that are believed to find nothing because no transaction was seen. */
+const MOST_QUIET_CHECKS = 9;
+
 /** Syncs one family and reports what came of it. One operation runs at a time: nothing reads or writes beside another. */
 export class Family {
   readonly family: IpFamily;
@@ -28,6 +34,8 @@ export class Family {
   readonly pace = new CheckPace();
   /** The process that last changed something about the rules, where that is known. */
   lastWriter: string | undefined;
+  /** How many transactions of nf_tables there were, by whomever; undefined while nobody listens. */
+  transactions: () => number | undefined = () => undefined;
   /** What the kernel is to have; undefined until there is a good config. */
   ruleset: Ruleset | undefined;
   readonly #parts: FamilyParts;
@@ -37,6 +45,9 @@ export class Family {
   #backend: Backend | undefined;
   /** What the kernel had when it was last looked at. */
   #synced: Ruleset | undefined;
+  /** How many transactions there were before that; undefined where it is not known. */
+  #transactionsBefore: number | undefined;
+  #quietChecks = 0;
   #staleTries = 0;
   #isStaleDone = false;
   #running: Promise<unknown> = Promise.resolve();
@@ -71,7 +82,7 @@ export class Family {
       if (ruleset === undefined || backend === undefined) return true;
       const start = clock.now();
       try {
-        const result = await backend.sync(ruleset);
+        const result = this.#isQuiet(ruleset) ? UNCHANGED : await backend.sync(ruleset);
         this.status.succeed(result.outcome, clock.now() - start, {
           monotonicMs: clock.now(),
           epochMs: clock.epoch(),
@@ -81,6 +92,7 @@ export class Family {
         this.#synced = ruleset;
         return await this.#removeStale(backend);
       } catch (error) {
+        this.#transactionsBefore = undefined;
         this.fail(error, clock.now() - start);
         return false;
       }
@@ -126,6 +138,19 @@ export class Family {
   /** Resolves once nothing runs that was begun before. */
   async idle(): Promise<void> {
     await this.#running;
+  }
+
+  /**
+   * Whether rules that are too many to be read each time must stand as they did: nothing whatsoever was changed in
+   * nf_tables since they were read. What is found here is written down for the next time.
+   */
+  #isQuiet(ruleset: Ruleset): boolean {
+    const transactions = this.transactions();
+    const isQuiet = transactions !== undefined && transactions === this.#transactionsBefore &&
+      ruleset === this.#synced && ruleset.rules.length > MANY_RULES && this.#quietChecks < MOST_QUIET_CHECKS;
+    this.#quietChecks = isQuiet ? this.#quietChecks + 1 : 0;
+    this.#transactionsBefore = transactions;
+    return isQuiet;
   }
 
   #exclusively<T>(operation: () => Promise<T>): Promise<T> {
@@ -223,6 +248,8 @@ export class Family {
     }
   }
 }
+
+const UNCHANGED: SyncResult = { outcome: "unchanged" };
 
 /** `added 2, removed 1`, where the drift is such differences alone. */
 function describeUpdate(drift: Plan["drift"]): string | undefined {

@@ -33,10 +33,14 @@ export class RuleWatch {
   #checking: Promise<void> = Promise.resolve();
   /** What was last said of events that can't be had. */
   #said = "";
+  /** What {@linkcode Family.transactions} is made of: of runs of nft that ended, and of the one that listens. */
+  #counted = 0;
+  #listening: EventReader | undefined;
 
   constructor(family: Family, parts: RuleWatchParts) {
     this.#family = family;
     this.#parts = parts;
+    family.transactions = () => this.#listening && this.#counted + this.#listening.transactions;
   }
 
   /** Follows the rules of the backend in use from now on, unless it does already, or waits to try again. */
@@ -65,10 +69,16 @@ export class RuleWatch {
       const { events } = backend;
       if (events === undefined) return this.#say(`there are no events of ${backend.describe()}`);
       const startMs = clock.now();
-      const cancel = clock.after(START_MS, () => this.#hint());
       const reader = new EventReader(events);
+      const cancel = clock.after(START_MS, () => {
+        this.#listening = reader;
+        this.#hint();
+      });
       const why = await monitor.follow(events.script, (text) => void this.#hear(reader.read(text)), stop);
       cancel();
+      // One more, for what nobody listened to.
+      this.#counted += reader.transactions + 1;
+      this.#listening = undefined;
       if (stop.aborted) return;
       this.#say(why);
       if (clock.now() - startMs > GOOD_RUN_MS) retryMs = FIRST_RETRY_MS;

@@ -19,6 +19,8 @@ export function makeRuleEvents(object: string, pattern: string): RuleEvents {
 
 /** Finds transactions about our rules in what nft prints, which comes in pieces. */
 export class EventReader {
+  /** All transactions that were told of, and losses: nft passes over elements of sets that it does not know. */
+  transactions = 0;
   readonly #tokens: RegExp;
   #rest = "";
   #isTouched = false;
@@ -35,6 +37,7 @@ export class EventReader {
     const writers: string[] = [];
     for (const [token, process] of lines.slice(0, end).matchAll(this.#tokens)) {
       const isEnd = token.startsWith("# ");
+      if (isEnd) this.transactions++;
       // Events that are lost may have been about anything.
       if (isEnd && (this.#isTouched || token.startsWith("# ERROR"))) writers.push(process ?? "unknown");
       this.#isTouched = !isEnd;

@@ -115,9 +115,9 @@ async function listOthers(
   return others.length > 0 ? { others } : {};
 }
 
-async function readFile(path: string, { mtime }: Deno.FileInfo, mostBytes: number): Promise<ConfigFile> {
+async function readFile(path: string, { mtime, size }: Deno.FileInfo, mostBytes: number): Promise<ConfigFile> {
   using file = await Deno.open(path);
-  const bytes = await readBytes(file, mostBytes);
+  const bytes = await readBytes(file, mostBytes, size);
   return { name: path, bytes, ...(mtime !== null && { modifiedMs: mtime.getTime() }) };
 }
 
@@ -132,34 +132,33 @@ export class StdinConfigSource implements ConfigSource {
 
   async read(): Promise<ConfigReading> {
     try {
-      return { files: [{ name: this.path, bytes: await readBytes(Deno.stdin, this.#mostBytes) }] };
+      return { files: [{ name: this.path, bytes: await readBytes(Deno.stdin, this.#mostBytes, 65_536) }] };
     } catch (error) {
       return explain(error);
     }
   }
 }
 
-/** Reads to the end, or one byte more than `most`. */
+/** Reads to the end, or one byte more than `most`. The right `size` spares memory; one that is wrong does no harm. */
 async function readBytes(
   reader: { read(buffer: Uint8Array): Promise<number | null> },
   most: number,
+  size: number,
 ): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
+  // One more byte than there are, so that the end is seen.
+  let bytes = new Uint8Array(Math.min(size, most) + 1);
   let total = 0;
   while (total <= most) {
-    const chunk = new Uint8Array(Math.min(65_536, most + 1 - total));
-    const length = await reader.read(chunk);
+    if (total === bytes.length) {
+      const larger = new Uint8Array(Math.min(2 * total, most + 1));
+      larger.set(bytes);
+      bytes = larger;
+    }
+    const length = await reader.read(bytes.subarray(total));
     if (length === null) break;
-    chunks.push(chunk.subarray(0, length));
     total += length;
   }
-  const bytes = new Uint8Array(total);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
+  return bytes.subarray(0, total);
 }
 
 async function stat(path: string): Promise<Deno.FileInfo | undefined> {

@@ -39,8 +39,12 @@ interface Watched {
 }
 
 /** Runs a loop that follows the kernel's events while `test` does something, two seconds after its start. */
-async function watching(test: (watched: Watched) => Promise<void>, events = true): Promise<FakeMonitor> {
-  const host = new FakeHost(TEN);
+async function watching(
+  test: (watched: Watched) => Promise<void>,
+  events = true,
+  config = TEN,
+): Promise<FakeMonitor> {
+  const host = new FakeHost(config);
   const backend = host.backend();
   if (events) Object.assign(backend, { events: EVENTS });
   const monitor = new FakeMonitor();
@@ -186,4 +190,70 @@ Deno.test("RuleWatch says once where a backend has no events, and starts nothing
     assertEquals(host.logger.take(), []);
   }, false);
   assertEquals(monitor.starts, 0);
+});
+
+/** With the rules for link-local destinations and for all others, one more than few. */
+const LONG = `nonMasqueradeCIDRs: [${
+  Array.from({ length: 999 }, (_, index) => `10.${index >> 8}.${index & 255}.0/24`)
+}]\ncidrLimit: 1000\nresyncInterval: 60s`;
+
+Deno.test("many rules are read only where something was changed, or nobody listened, and now and then", async (t) => {
+  const foreign = "add rule ip other c\n# new generation 9 by process 7 (iptables)\n";
+  const cases: [name: string, act: (watched: Watched) => unknown, reads: readonly number[]][] = [
+    ["nothing is changed", () => {}, [0, 0, 0]],
+    ["a transaction about other rules", ({ monitor }) => monitor.text(foreign), [1, 0, 0]],
+    ["events are lost", ({ monitor }) => monitor.text("# ERROR: We lost some netlink events!\n"), [1, 0, 0]],
+    ["nft ends, and is started again", ({ monitor }) => monitor.end("it crashed"), [1, 0, 0]],
+    ["nft ends again and again", async ({ host, monitor }) => {
+      for (let wait = 1_000; wait <= 256_000; wait *= 2) {
+        monitor.end("it crashed");
+        await host.clock.advance(wait);
+      }
+      monitor.end("it crashed");
+    }, [1, 1, 1]],
+    ["a sync fails", ({ backend, monitor }) => {
+      monitor.text(foreign);
+      backend.failure = "broken";
+    }, [0, 1, 0]],
+    ["another config", ({ host }) => host.source.text = LONG.replace("10.0.0.0", "11.0.0.0"), [1, 0, 0]],
+  ];
+  for (const [name, act, reads] of cases) {
+    await t.step(name, () =>
+      watching(
+        async (watched) => {
+          const { host, backend } = watched;
+          await act(watched);
+          const found: number[] = [];
+          for (const _ of reads) {
+            const before = backend.reads;
+            await host.clock.advance(60_000);
+            backend.failure = undefined;
+            found.push(backend.reads - before);
+          }
+          assertEquals(found, reads);
+        },
+        true,
+        LONG,
+      ).then(() => {}));
+  }
+  await t.step("every tenth time", () =>
+    watching(
+      async ({ host, backend }) => {
+        const before = backend.reads;
+        await host.clock.advance(20 * 60_000);
+        assertEquals(backend.reads - before, 2);
+      },
+      true,
+      LONG,
+    ).then(() => {}));
+  await t.step("few rules are read each time", () =>
+    watching(
+      async ({ host, backend }) => {
+        const before = backend.reads;
+        await host.clock.advance(3 * 60_000);
+        assertEquals(backend.reads - before, 3);
+      },
+      true,
+      LONG.replace("10.0.0.0/24,", ""),
+    ).then(() => {}));
 });

@@ -247,3 +247,12 @@ Deno.test("a folder of configs gives one config", () =>
     assertEquals(config.nonMasqueradeCIDRs.map(({ cidr }) => cidr.text), ["10.0.0.0/8", "11.0.0.0/8"]);
     assertEquals(config.masqOutBound, false);
   }));
+
+Deno.test("FileConfigSource reads a file to its end whose size is not what the file system says", async () => {
+  // Of this one it says 0.
+  const path = "/proc/version";
+  const reading = await new FileConfigSource(path, 1_000).read();
+  assertEquals(reading, { files: [{ name: path, bytes: await Deno.readFile(path) }] });
+  const cut = await new FileConfigSource(path, 9).read();
+  assertEquals("files" in cut && cut.files[0]?.bytes.length, 10);
+});
