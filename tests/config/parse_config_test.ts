@@ -181,6 +181,22 @@ Deno.test("parseConfig() says what is wrong with a value, and the fix", async (t
       "\u00a0cidrLimit: 5",
       'f:1:1: warning: \\u00a0cidrLimit: unknown key, ignored: did you mean "cidrLimit"?',
     ],
+    [
+      `${list}: [ ::/0, "::/0", 1::/16]`,
+      `f:1:23: warning: ::/0: ${UPSTREAM_REFUSES}, for it starts with ":" in brackets: put it in quotes`,
+    ],
+    [`${list}:\n- ::/0\n`],
+    ["# x\n%YAML 1.2\n---\nmasqLinkLocal: true", `f:2:1: warning: ${UPSTREAM_REFUSES}: remove this line`],
+    ["%YAML 1.1\n---\nmasqLinkLocal: true"],
+    [
+      "masqLinkLocal: true\n---\nx: [",
+      'f:2:1: warning: "---" ends the config, for only the first document counts: remove this line and what follows',
+    ],
+    [
+      "---\nmasqLinkLocal: true\n--- # end\n",
+      'f:3:1: warning: "---" ends the config, for only the first document counts: remove this line',
+    ],
+    ["masqLinkLocal: true\n...\n# end\n"],
     ["cidrLimit: 0o17", 'f:1:1: warning: cidrLimit: "0o17" is read as 15: write 15'],
     [
       "cidrLimit: |-\n  17",
