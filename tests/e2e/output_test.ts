@@ -11,7 +11,7 @@ const COMMANDS: readonly [args: string, code: number][] = [
   ["render", 0],
   ["render -o json", 0],
   ["validate", 0],
-  ["explain 10.0.0.1 8.8.8.8", 0],
+  ["explain --host=false 10.0.0.1 8.8.8.8", 0],
   ["--dry-run", 0],
   ["diff", 1],
 ];
