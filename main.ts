@@ -58,6 +58,7 @@ const system: System = {
     reportError = logger.error;
     return logger;
   },
+  localAddresses: () => Deno.networkInterfaces().map(({ address }) => address),
   printOut: (text) => output.write(text),
   printError,
   serveHttp: (host, answer) => serveHttp(host, answer, stop.signal),

@@ -37,7 +37,8 @@ export interface LoggerOptions {
 /** The commands that tools/permissions lets the program run. */
 export type CommandName =
   | `${"iptables" | "ip6tables"}${"" | "-nft" | "-legacy"}-${"restore" | "save"}`
-  | "nft";
+  | "nft"
+  | "conntrack";
 
 /** One run of a command. */
 export interface Command {
@@ -84,7 +85,7 @@ export class CommandNotFoundError extends CommandError {
 
   /** @param folders Absolute paths of the folders that were searched. */
   constructor(command: CommandName, folders: readonly string[]) {
-    const debianPackage = command === "nft" ? "nftables" : "iptables";
+    const debianPackage = command === "nft" ? "nftables" : command === "conntrack" ? command : "iptables";
     super(`Cannot find ${command} in ${folders.join(", ")}: install the package "${debianPackage}"`);
   }
 }

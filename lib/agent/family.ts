@@ -16,6 +16,8 @@ export interface FamilyParts {
   readonly logger: Logger;
   /** Looks for rules of ours beside those of a backend whose rules are in force. None where there can be none. */
   readonly findStale?: (active: Backend) => Promise<readonly Found[]>;
+  /** Forgets flows that the rules decide otherwise now than before, and returns how many. None where they stay. */
+  readonly forgetFlows?: (now: Ruleset, before?: Ruleset) => Promise<number>;
 }
 
 /** A tool that can't read rules most likely can't have made any: it is not asked without end. */
@@ -40,7 +42,7 @@ export class Family {
   ruleset: Ruleset | undefined;
   readonly #parts: FamilyParts;
   readonly #reporter: Reporter;
-  /** What was said of stale rules that can't be removed, so that it is said once. */
+  /** What was said of stale rules and flows that can't be removed, so that it is said once. */
   readonly #complaints = new Set<string>();
   #backend: Backend | undefined;
   /** What the kernel had when it was last looked at. */
@@ -89,8 +91,11 @@ export class Family {
         });
         if (result.outcome === "applied") this.pace.wrote(clock.now());
         this.#report(result, backend, ruleset);
+        const before = this.#synced;
         this.#synced = ruleset;
-        return await this.#removeStale(backend);
+        const isStaleRemoved = await this.#removeStale(backend);
+        if (result.outcome === "applied") await this.#forgetFlows(ruleset, before);
+        return isStaleRemoved;
       } catch (error) {
         this.#transactionsBefore = undefined;
         this.fail(error, clock.now() - start);
@@ -231,6 +236,25 @@ export class Family {
     return !isLeft;
   }
 
+  #complain(why: string): void {
+    if (!this.#complaints.has(why)) this.#parts.logger.warning(why);
+    this.#complaints.add(why);
+  }
+
+  /** A convenience: where it fails, the rules stand all the same. */
+  async #forgetFlows(now: Ruleset, before: Ruleset | undefined): Promise<void> {
+    const { forgetFlows, logger } = this.#parts;
+    try {
+      const number = await forgetFlows?.(now, before) ?? 0;
+      if (number > 0) {
+        logger.info(`${this.family}: forgot ${plural(number, "UDP flow")} with another address`);
+      }
+    } catch (error) {
+      if (!(error instanceof CommandError) || error instanceof CommandKilledError) throw error;
+      this.#complain(`${this.family}: cannot forget UDP flows: ${error.message}`);
+    }
+  }
+
   async #removeStaleRules(plan: Plan, name: string, active: Backend): Promise<boolean> {
     try {
       await plan.apply();
@@ -240,10 +264,9 @@ export class Family {
       return true;
     } catch (error) {
       if (!(error instanceof CommandError) || error instanceof CommandKilledError) throw error;
-      const why =
-        `${this.family}: stale rules of ${name} are still in force and can't be removed: ${error.message}`;
-      if (!this.#complaints.has(why)) this.#parts.logger.warning(why);
-      this.#complaints.add(why);
+      this.#complain(
+        `${this.family}: stale rules of ${name} are still in force and can't be removed: ${error.message}`,
+      );
       return false;
     }
   }

@@ -19,6 +19,7 @@ export interface AgentOptions extends RuleOptions {
   readonly cleanupOnExit: boolean;
   /** Whether to follow what others do to the rules. */
   readonly watchRules: boolean;
+  readonly flushFlows: boolean;
   readonly showVersion: boolean;
   readonly showHelp: boolean;
   /** Flags that were given and mean nothing here. */
@@ -47,6 +48,7 @@ export function parseAgentOptions(args: readonly string[]): AgentOptions {
     metricsHost: flags.parsed("metrics-bind-address", parseMetricsAddress),
     cleanupOnExit: flags.boolean("cleanup-on-exit"),
     watchRules: flags.boolean("watch-rules"),
+    flushFlows: flags.boolean("flush-flows"),
     showVersion: flags.boolean("version"),
     showHelp,
     ignoredFlags: FLAGS.filter(({ name, help }) => help === undefined && flags.has(name)).map(({ name }) =>

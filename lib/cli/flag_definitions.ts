@@ -93,6 +93,12 @@ export const FLAGS: readonly FlagDefinition[] = [
     help: "remove the rules when the daemon ends",
   },
   {
+    name: "flush-flows",
+    type: "boolean",
+    defaultValue: "false",
+    help: "forget UDP flows that the rules decide otherwise now",
+  },
+  {
     name: "log-format",
     type: "string",
     defaultValue: "text",

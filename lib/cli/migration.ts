@@ -25,7 +25,15 @@ import type { OldConfig } from "./old_config.ts";
 import { unifiedDiff } from "./unified_diff.ts";
 
 /** Flags of this agent that no other one has. */
-const OWN_FLAGS = ["backend", "once", "dry-run", "metrics-bind-address", "cleanup-on-exit", "log-format"];
+const OWN_FLAGS = [
+  "backend",
+  "once",
+  "dry-run",
+  "metrics-bind-address",
+  "cleanup-on-exit",
+  "flush-flows",
+  "log-format",
+];
 
 /** Flags that another agent's container may have. */
 export const OLD_FLAGS = FLAGS.filter(({ name }) => !OWN_FLAGS.includes(name));

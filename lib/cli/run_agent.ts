@@ -3,6 +3,7 @@ import { Agent } from "../agent/agent.ts";
 import { Loop } from "../agent/loop.ts";
 import { createBackend } from "../backends/create_backend.ts";
 import type { CommandRunner, Logger } from "../ports.ts";
+import type { Ruleset } from "../rules/ruleset.ts";
 import type { AgentOptions } from "./agent_options.ts";
 import { decideBackend, familiesOf } from "./backends.ts";
 import { createSource, createWatcher } from "./config_paths.ts";
@@ -43,6 +44,12 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
       const { findStaleBeside } = await import("../backends/stale.ts");
       return await findStaleBeside(active, { chainName, runner });
     },
+    ...(options.flushFlows && {
+      forgetFlows: async (now: Ruleset, before?: Ruleset) => {
+        const { forgetFlows } = await import("../host/forget_flows.ts");
+        return await forgetFlows({ runner, clock, localAddresses: system.localAddresses }, now, before);
+      },
+    }),
     clock,
     logger,
     configOptions: options,

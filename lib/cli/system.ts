@@ -25,6 +25,8 @@ export interface System {
   createConfigSource(path: string): ConfigSource;
   createConfigWatcher(path: string): ConfigWatcher;
   createLogger(options: LoggerOptions): Logger;
+  /** The addresses that this machine has now, without their networks. */
+  localAddresses(): readonly string[];
   printOut(text: string): void;
   printError(text: string): void;
   /**

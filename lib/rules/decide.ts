@@ -70,6 +70,18 @@ export function openConditions(match: Match, packet: Packet): readonly MatchName
   return open;
 }
 
+/** What may become of a packet: the target of each case that what is known of it leaves open. */
+export function possibleTargets({ rules }: Ruleset, packet: Packet): readonly Target[] {
+  const targets: Target[] = [];
+  for (const { match, target } of rules) {
+    const open = openConditions(match, packet);
+    if (open === undefined) continue;
+    targets.push(target);
+    if (open.length === 0) return targets;
+  }
+  return [...targets, "RETURN"];
+}
+
 /** Decides about a packet: the first rule that matches for sure wins. */
 export function decide(ruleset: Ruleset, packet: Packet): Decision {
   const rule = ruleset.rules.find(({ match }) => openConditions(match, packet)?.length === 0);

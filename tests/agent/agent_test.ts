@@ -540,3 +540,28 @@ Deno.test("Agent.counters() gives what was read before to those who would wait f
   await same;
   assertEquals(clock.sleepers, 0);
 });
+
+Deno.test("Agent.cycle() forgets flows behind what it writes only, knowing the rules before, and complains once", async () => {
+  const host = new FakeHost("nonMasqueradeCIDRs: [10.0.0.0/8]");
+  host.forgetting = 2;
+  await host.agent.cycle();
+  await host.agent.cycle();
+  assertEquals(host.forgettings.splice(0), ["IPv4 ? 3"]);
+  assertEquals(host.logger.take().at(-1), "I IPv4: forgot 2 UDP flows with another address");
+  host.forgetting = 0;
+  host.source.text = "nonMasqueradeCIDRs: []";
+  await host.agent.cycle();
+  host.forgetting = new CommandError("Cannot find conntrack");
+  for (let time = 0; time < 2; time++) {
+    host.backend().rules = [];
+    assertEquals((await host.agent.cycle()).failures, 0);
+  }
+  assertEquals(host.forgettings, ["IPv4 3 2", "IPv4 2 2", "IPv4 2 2"]);
+  assertEquals(host.logger.take().filter((text) => text.includes("flow")), [
+    "W IPv4: cannot forget UDP flows: Cannot find conntrack",
+  ]);
+  host.forgetting = new CommandKilledError("conntrack");
+  host.backend().rules = [];
+  await host.agent.cycle();
+  assertEquals(host.logger.take().filter((text) => text.includes("conntrack")), []);
+});

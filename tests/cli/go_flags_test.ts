@@ -23,6 +23,7 @@ Deno.test("parseAgentOptions() of nothing gives the defaults", () => {
     metricsHost: undefined,
     cleanupOnExit: false,
     watchRules: true,
+    flushFlows: false,
     showVersion: false,
     showHelp: false,
     ignoredFlags: [],
@@ -63,6 +64,7 @@ Deno.test("parseAgentOptions() reads flags as Go does", async (t) => {
     [["-V"], "showVersion", true],
     [["--log-format=json"], "logFormat", "json"],
     [["--log-format=journald"], "logFormat", "journald"],
+    [["--flush-flows"], "flushFlows", true],
     [["--metrics-bind-address=127.0.0.1:10264"], "metricsHost", "127.0.0.1"],
     [["--metrics-bind-address=[::]:10264"], "metricsHost", "::"],
   ];

@@ -11,12 +11,13 @@ function flagList(name: string): string[] | undefined {
   return FLAGS.find((flag) => flag.startsWith(`--${name}=`))?.split("=")[1]?.split(",");
 }
 
-Deno.test("tools/permissions grants two folders, thirteen commands and one port, and nothing else", () => {
+Deno.test("tools/permissions grants two folders, fourteen commands, one port and the addresses, and nothing else", () => {
   const names = FLAGS.map((flag) => flag.split("=")[0]!);
   assertEquals(names.sort(), [
     "--allow-net",
     "--allow-read",
     "--allow-run",
+    "--allow-sys",
     "--deny-import",
     "--no-prompt",
     "--v8-flags",
@@ -26,7 +27,9 @@ Deno.test("tools/permissions grants two folders, thirteen commands and one port,
   const commands = new Set(
     flagList("allow-run")!.map((path) => /^\/(?:usr\/local\/|usr\/)?sbin\/([a-z0-9-]+)$/.exec(path)?.[1]),
   );
+  assertEquals(flagList("allow-sys"), ["networkInterfaces"]);
   assertEquals([...commands].sort() as string[], [
+    "conntrack",
     "ip6tables-legacy-restore",
     "ip6tables-legacy-save",
     "ip6tables-nft-restore",
@@ -58,6 +61,7 @@ Deno.test("the executable carries exactly these permissions", async () => {
     allow_net: flagList("allow-net"),
     allow_read: flagList("allow-read"),
     allow_run: flagList("allow-run"),
+    allow_sys: flagList("allow-sys"),
   });
   assertEquals([permissions.deny_import, permissions.prompt], [[], false]);
 });
@@ -84,7 +88,12 @@ Deno.test("with these permissions, everything else is denied", async () => {
     const { stdout } = await sandbox.run(`${folder}/probe`);
     const outcomes: Record<string, string> = JSON.parse(stdout);
     const allowed = Object.keys(outcomes).filter((name) => outcomes[name] === "allowed");
-    assertEquals(allowed, ["read /etc/config/x", "read /etc/ip-masq-agent/x", "run iptables-restore"]);
+    assertEquals(allowed, [
+      "network interfaces",
+      "read /etc/config/x",
+      "read /etc/ip-masq-agent/x",
+      "run iptables-restore",
+    ]);
     for (const [name, outcome] of Object.entries(outcomes)) {
       assert(["allowed", "NotCapable", "TypeError"].includes(outcome), `${name}: ${outcome}`);
     }

@@ -267,6 +267,9 @@ export class FakeHost {
   stale: readonly Found[] | undefined;
   /** How often it was looked for stale rules. */
   staleLooks = 0;
+  /** Every time that flows were to be forgotten, with the number of rules now and before; the reply. */
+  readonly forgettings: string[] = [];
+  forgetting: number | Error = 0;
   readonly agent: Agent;
 
   constructor(text?: string, families: readonly IpFamily[] = ["IPv4"]) {
@@ -284,6 +287,12 @@ export class FakeHost {
       findStale: () => {
         this.staleLooks++;
         return Promise.resolve(this.stale ?? []);
+      },
+      forgetFlows: (now, before) => {
+        this.forgettings.push(`${now.family} ${before?.rules.length ?? "?"} ${now.rules.length}`);
+        return this.forgetting instanceof Error
+          ? Promise.reject(this.forgetting)
+          : Promise.resolve(this.forgetting);
       },
       configOptions: { enableIpv6: families.includes("IPv6"), allReservedRanges: false },
       masquerade: { randomFully: true, toPorts: [] },

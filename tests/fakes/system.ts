@@ -136,6 +136,7 @@ export class FakeSystem implements System {
     return this.logger;
   }
 
+  readonly localAddresses = (): string[] => ["192.0.2.1", "2001:db8:1::1"];
   readonly printOut = (text: string): void => void (this.out += text);
   readonly printError = (text: string): void => void (this.error += text);
 

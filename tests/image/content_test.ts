@@ -45,7 +45,13 @@ Deno.test("image holds the agent, its tools and their papers, and nothing else",
     const executables = files.filter(({ mode, path }) => mode.includes("x") && !/\.so(\.|$)/.test(path));
     assertEquals(
       executables.map(({ path }) => path).sort(),
-      ["ip-masq-agent", "usr/sbin/nft", "usr/sbin/xtables-legacy-multi", "usr/sbin/xtables-nft-multi"],
+      [
+        "ip-masq-agent",
+        "usr/sbin/conntrack",
+        "usr/sbin/nft",
+        "usr/sbin/xtables-legacy-multi",
+        "usr/sbin/xtables-nft-multi",
+      ],
     );
   });
 

@@ -109,10 +109,14 @@ for (const variant of VARIANTS) {
         ExecStart=/bin/sh -c "${CHAIN} >/run/seen"' >/etc/systemd/system/later.service
         systemctl stop ip-masq-agent
         ip-masq-agent cleanup
+        conntrack -I -p udp -t 100 -s 10.244.1.2 -d 203.0.113.10 -r 203.0.113.10 -q 10.244.1.2 \\
+          --sport 5000 --dport 53 --reply-port-src 53 --reply-port-dst 5000
+        echo 'IP_MASQ_AGENT_FLAGS=--enable-ipv6 --flush-flows' >/etc/default/ip-masq-agent
         systemctl daemon-reload
         systemctl start ip-masq-agent later
       `);
       assertStringIncludes(await host.sh("cat /run/seen"), "-d 10.9.0.0/16");
+      await host.until("journalctl --unit ip-masq-agent | grep 'IPv4: forgot 1 UDP flow'");
     });
 
     await t.step("a tool that hangs holds up a start for 10 seconds only", async () => {

@@ -109,6 +109,20 @@ Deno.test("image with iptables-legacy: waits for the lock that a program of the 
   await holder.status;
 });
 
+Deno.test("image with --flush-flows: forgets a flow with NET_ADMIN only", async () => {
+  await using sandbox = await Sandbox.create();
+  const flow = (destination: string) =>
+    `conntrack -I -p udp -t 100 -s 10.244.1.2 -d ${destination} -r ${destination} -q 10.244.1.2 ` +
+    "--sport 5000 --dport 53 --reply-port-src 53 --reply-port-dst 5000";
+  await sandbox.sh(`${flow(publicIpv4)}; ${flow(private10)}`);
+  const options = { backend: "nftables", capabilities: ["NET_ADMIN"] };
+  const { code, stderr } = await runContainer(sandbox, options, "--once", "--flush-flows");
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(stderr, "IPv4: forgot 1 UDP flow");
+  const left = await sandbox.sh("conntrack -L -p udp");
+  assertEquals([...left.matchAll(/dst=(\S+) sport=5000/g)].map((match) => match[1]), [private10]);
+});
+
 Deno.test("image refuses a bad flag with exit code 2 and one line", async () => {
   await using sandbox = await Sandbox.create();
   const { code, stderr } = await runContainer(sandbox, {}, "--enable-ipv7");
