@@ -14,6 +14,7 @@ const TESTED: readonly (readonly [page: RegExp, command: RegExp, test: string])[
   [/./, /^kubectl /, "tests/deploy/kubectl_test.ts"],
   [/^README/, /^(?:make run$|ip-masq-agent |echo .* \| ip-masq-agent )/, "tests/e2e/readme_test.ts"],
   [/install/, /^(?:sha256sum|tar|systemctl|make install$)/, "tests/image/host_test.ts"],
+  [/boot/, /^systemctl enable /, "tests/deploy/systemd_test.ts"],
   [/json/, /^echo .* \| ip-masq-agent validate -o json -$/, "tests/cli/json_test.ts"],
   [/migrate/, /^(?:ip-masq-agent |iptables )/, "tests/kernel/migrate_docs_test.ts"],
   [/questions/, /^ip-masq-agent --to-ports=/, "tests/cli/questions_test.ts"],

@@ -31,6 +31,19 @@ Deno.test("systemd-analyze verify finds nothing in the installed units", async (
   assertEquals({ code, stdout, stderr }, { code: 0, stdout: "", stderr: "" });
 });
 
+Deno.test("systemd-analyze verify finds nothing in the unit of docs/boot.md, under the name that the page enables", async () => {
+  const page = await Deno.readTextFile(`${ROOT}docs/boot.md`);
+  const [, unit] = /^```ini\n(.*?)^```$/ms.exec(page)!;
+  const [, name] = /^systemctl enable (\S+)$/m.exec(page)!;
+  assert(page.includes(`\`/etc/systemd/system/${name}.service\``));
+  await using sandbox = await Sandbox.create();
+  await sandbox.sh(`mount -t tmpfs tmpfs /usr/local; ${INSTALL}`);
+  const file = `/run/${name}.service`;
+  await sandbox.write(file, unit!);
+  const { code, stdout, stderr } = await sandbox.run("systemd-analyze", ["verify", file]);
+  assertEquals({ code, stdout, stderr }, { code: 0, stdout: "", stderr: "" });
+});
+
 Deno.test("systemd-analyze security gives the unit at most 2.0", async () => {
   const { success, stdout } = await new Deno.Command("systemd-analyze", {
     args: ["security", "--offline=true", "--no-pager", "--threshold=20", UNIT],
