@@ -7,6 +7,7 @@ import { plural } from "../config/printable.ts";
 import { type Clock, CommandError, CommandKilledError, type Logger } from "../ports.ts";
 import type { Ruleset } from "../rules/ruleset.ts";
 import { CheckPace } from "./check_pace.ts";
+import type { FindOthers, OtherRulesReport } from "./other_rules_report.ts";
 import { Reporter } from "./reporter.ts";
 import { FamilyStatus } from "./status.ts";
 
@@ -18,6 +19,8 @@ export interface FamilyParts {
   readonly findStale?: (active: Backend) => Promise<readonly Found[]>;
   /** Forgets flows that the rules decide otherwise now than before, and returns how many. None where they stay. */
   readonly forgetFlows?: (now: Ruleset, before?: Ruleset) => Promise<number>;
+  /** Finds rules of others that decide beside ours. None where nobody is to be told. */
+  readonly findOthers?: FindOthers;
 }
 
 /** A tool that can't read rules most likely can't have made any: it is not asked without end. */
@@ -44,6 +47,7 @@ export class Family {
   readonly #reporter: Reporter;
   /** What was said of stale rules and flows that can't be removed, so that it is said once. */
   readonly #complaints = new Set<string>();
+  #others: OtherRulesReport | undefined;
   #backend: Backend | undefined;
   /** What the kernel had when it was last looked at. */
   #synced: Ruleset | undefined;
@@ -95,6 +99,8 @@ export class Family {
         this.#synced = ruleset;
         const isStaleRemoved = await this.#removeStale(backend);
         if (result.outcome === "applied") await this.#forgetFlows(ruleset, before);
+        // Nobody waits for it.
+        void this.#lookAtOthers(backend, result.outcome === "applied");
         return isStaleRemoved;
       } catch (error) {
         this.#transactionsBefore = undefined;
@@ -156,6 +162,14 @@ export class Family {
     this.#quietChecks = isQuiet ? this.#quietChecks + 1 : 0;
     this.#transactionsBefore = transactions;
     return isQuiet;
+  }
+
+  async #lookAtOthers(backend: Backend, hasWritten: boolean): Promise<void> {
+    const { findOthers } = this.#parts;
+    if (findOthers === undefined) return;
+    const { OtherRulesReport } = await import("./other_rules_report.ts");
+    const others = this.#others ??= new OtherRulesReport(this.family, this.#parts, findOthers);
+    if (others.isDue(hasWritten)) await this.#exclusively(() => others.look(backend));
   }
 
   #exclusively<T>(operation: () => Promise<T>): Promise<T> {

@@ -55,8 +55,8 @@ export function describeHead(
   { ruleNumber, exceptions }: Explanation,
   verdict: Verdict,
 ): string {
-  const { decisive, isBehindOurs } = verdict;
-  if (decisive === undefined) return pure;
+  const { decisive, isBehindOurs, isOpen } = verdict;
+  if (decisive === undefined) return isOpen ? `${pure}, unless a rule of others is for it` : pure;
   const what = `${describeEffect(decisive)} ${describePlace(decisive)}`;
   if (!isBehindOurs) return decisive.kind === "skip" ? what : `${what}, before our rules are asked`;
   if (exceptions.length > 0) return `${pure}; and what is kept is then ${what}`;

@@ -33,6 +33,10 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
   const runner: CommandRunner = {
     run: (command) => system.runner.run({ ...command, signal: abandon.signal }),
   };
+  // A stop does not wait for a look at the rules of others.
+  const idleRunner: CommandRunner = {
+    run: (command) => system.runner.run({ ...command, signal: system.stop }),
+  };
   const { chainName, configPaths } = options;
   const source = createSource(system, configPaths);
   const agent = new Agent({
@@ -50,6 +54,13 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
         return await forgetFlows({ runner, clock, localAddresses: system.localAddresses }, now, before);
       },
     }),
+    // Who runs it once is told by diff.
+    ...!options.once && {
+      findOthers: async ({ name: backend, family }, onUnread) => {
+        const { readOtherRules } = await import("../host/other_rules.ts");
+        return await readOtherRules({ runner: idleRunner, family, backend, chainName, onUnread });
+      },
+    },
     clock,
     logger,
     configOptions: options,

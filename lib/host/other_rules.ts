@@ -17,13 +17,19 @@ export interface OtherRule {
   readonly position: "before" | "behind";
   /** What it does, `skip`: it ends the chain that our rules stand in. */
   readonly effect: Exclude<Case["kind"], "keep">;
+  /** Whether the position is a guess, for its table and that of our rules have the same priority. */
+  readonly isTied: boolean;
   /** Whether it takes only packets that other rules have marked. */
   readonly onlyMarked: boolean;
   /** Whether every node with kube-proxy has it, so that there is nothing to wonder about. */
   readonly isUsual: boolean;
   /** How many more there are that differ in addresses and names only, as those of pods do. */
   readonly alike: number;
+  /** What they have in common with it, but not their places: by this a rule is known again. */
+  readonly shape: string;
 }
+
+type FoundRule = Omit<OtherRule, "alike" | "shape">;
 
 /** What {@linkcode readOtherRules} takes. */
 export type OtherRulesParts = Omit<PathParts, "ours" | "withSets">;
@@ -48,7 +54,7 @@ export async function readOtherRules(parts: OtherRulesParts): Promise<readonly O
   // Without a mark they are not met.
   const unmarked = new Set(walkPath(path, { mark: 0 }).cases.map(keyOf));
   const ours = cases.findIndex(({ kind }) => kind === "keep");
-  const rules = cases.flatMap((it, index): Omit<OtherRule, "alike">[] => {
+  const rules = cases.flatMap((it, index): FoundRule[] => {
     if (it.kind === "keep") return [];
     const onlyMarked = !unmarked.has(keyOf(it));
     const isOfKubeProxy = it.rule.chain.startsWith("KUBE-") || it.base.table.endsWith(" kube-proxy");
@@ -59,15 +65,16 @@ export async function readOtherRules(parts: OtherRulesParts): Promise<readonly O
       from: it.from,
       position: ours !== -1 && index > ours ? "behind" : "before",
       effect: it.kind,
+      isTied: it.base.isTied === true,
       onlyMarked,
       isUsual: onlyMarked && isOfKubeProxy,
     }];
   });
-  return Map.groupBy(rules, shapeOf).values().map(([first, ...others]) => ({
+  return [...Map.groupBy(rules, shapeOf)].map(([shape, [first, ...others]]) => ({
     ...first!,
     alike: others.length,
-  }))
-    .toArray();
+    shape,
+  }));
 }
 
 function keyOf({ base, from, rule, kind }: Case): string {
@@ -75,7 +82,7 @@ function keyOf({ base, from, rule, kind }: Case): string {
 }
 
 /** What rules have in common that programs make for every pod: all but addresses, comments and names made of hex digits. */
-function shapeOf({ table, from, rule, position, effect, onlyMarked }: Omit<OtherRule, "alike">): string {
+function shapeOf({ table, from, rule, position, effect, onlyMarked }: FoundRule): string {
   const texts = [from.text, rule.text].map((text) =>
     text.replace(/"(?:[^"\\]|\\.)*"/g, '""').replace(/[0-9a-f.:]*[0-9][0-9a-f.:]{5,}(?:\/\d+)?/g, "…")
   );
@@ -98,12 +105,13 @@ const WORDS: Readonly<Record<OtherRule["effect"], (rule: OtherRule) => string>> 
 
 /** Says in one line where a rule is, what it changes, and how it reads. */
 export function formatOtherRule(other: OtherRule): string {
-  const { table, rule, from, onlyMarked, alike } = other;
+  const { table, rule, from, isTied, onlyMarked, alike } = other;
   const isDirect = rule.chain === from.chain;
   const way = isDirect
     ? `${from.chain} rule ${from.number}`
     : `${from.chain} rule ${from.number} leads to ${rule.chain}, whose rule ${rule.number}`;
   const which = [
+    ...(isTied ? ["its priority is that of ours: which is asked first can't be read"] : []),
     ...(onlyMarked ? ["only packets that other rules mark"] : []),
     ...(/ip-masq-agent: /.test(rule.text) ? ["a rule of another ip-masq-agent"] : []),
     ...(alike > 0 ? [`and ${plural(alike, "more rule")} like it`] : []),

@@ -58,6 +58,11 @@ export interface BaseChain {
   readonly chains: ReadonlyMap<string, readonly PathRule[]>;
   /** Whether our rules stand in it, or are reached from it. */
   readonly hasOurs: boolean;
+  /**
+   * Whether our rules stand in another base chain of the same priority: the one that was hooked in last is asked first,
+   * which the path guesses, for it can't be read.
+   */
+  readonly isTied?: boolean;
 }
 
 /** Base chains in the order in which they are asked. */

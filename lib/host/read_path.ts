@@ -56,10 +56,12 @@ export async function readPath(parts: PathParts): Promise<Path> {
   const order = (hooks ?? []).map(({ family, table, name }) => `${family} ${table} ${name}`);
   const ranks = new Map(order.map((name, index) => [name, index]));
   const rankOf = ({ hook }: Ranked) => ranks.get(hook) ?? -1;
-  // Of chains with the same priority the kernel asks the one first that was hooked in last.
-  return [...tables.found, ...found.flatMap((it) => it ?? [])]
+  // Of chains with the same priority the kernel asks the one first that was hooked in last: most often the last table.
+  const path = [...tables.found, ...found.flatMap((it) => it ?? [])]
     .toSorted((a, b) => a.base.priority - b.base.priority || rankOf(b) - rankOf(a))
     .map(({ base }) => base);
+  const ours = path.find(({ hasOurs }) => hasOurs);
+  return path.map((base) => ({ ...base, isTied: base !== ours && base.priority === ours?.priority }));
 }
 
 /** A base chain with the name of its hook in nft's list. */

@@ -7,8 +7,10 @@ export interface Verdict {
   readonly decisive?: Case;
   /** Whether our rules are asked before it. */
   readonly isBehindOurs: boolean;
-  /** Those that decide where something holds that is not known of the packet, in order. */
+  /** Those that decide where something holds that is not known of the packet: of its mark, then of all else, in order. */
   readonly possible: readonly Case[];
+  /** Whether there are some for a packet that nobody marked. */
+  readonly isOpen: boolean;
 }
 
 /** Judges a packet. */
@@ -20,10 +22,12 @@ export function judge(path: Path, packet: PathPacket): Verdict {
   const met = isFinal ? cases.slice(0, -1) : cases;
   const unmarked = new Set(cases.map(({ rule }) => rule));
   const onlyMarked = walkPath(path, packet).cases.filter(({ rule }) => !unmarked.has(rule));
+  const isForeign = (it: Case) => !isOurs(it) && it !== decisive;
   return {
     ...decisive !== undefined && !isOurs(decisive) && { decisive },
     isBehindOurs: met.some(isOurs),
-    possible: [...onlyMarked, ...met].filter((it) => !isOurs(it) && it !== decisive),
+    possible: [...onlyMarked, ...met].filter(isForeign),
+    isOpen: met.some(isForeign),
   };
 }
 
@@ -42,9 +46,11 @@ export function describeEffect({ kind, rule: { action } }: Case): string {
 }
 
 /** Where the rule of a case stands. */
-export function describePlace({ base: { table }, from, rule }: Case): string {
+export function describePlace({ base: { table, isTied }, from, rule }: Case): string {
   const way = rule.chain === from.chain ? "" : ` (to which ${from.chain} rule ${from.number} leads)`;
-  return `${rule.chain} rule ${rule.number} of ${table}${way}`;
+  return `${rule.chain} rule ${rule.number} of ${table}${
+    isTied ? ", whose priority is that of ours" : ""
+  }${way}`;
 }
 
 /** On what a case depends, as the tools write it. */

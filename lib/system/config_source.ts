@@ -115,7 +115,11 @@ async function listOthers(
   return others.length > 0 ? { others } : {};
 }
 
-async function readFile(path: string, { mtime, size }: Deno.FileInfo, mostBytes: number): Promise<ConfigFile> {
+async function readFile(
+  path: string,
+  { mtime, size }: Deno.FileInfo,
+  mostBytes: number,
+): Promise<ConfigFile> {
   using file = await Deno.open(path);
   const bytes = await readBytes(file, mostBytes, size);
   return { name: path, bytes, ...(mtime !== null && { modifiedMs: mtime.getTime() }) };

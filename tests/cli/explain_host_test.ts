@@ -75,7 +75,7 @@ Deno.test("explain on a host gives the verdict of the whole path", async (t) => 
     ["what is not known of the packet", `-A POSTROUTING -s 10.9.0.0/16 -o eth1 -j MASQUERADE\n${JUMP}`, [
       "10.1.2.3",
     ], [
-      "10.1.2.3: not masqueraded",
+      "10.1.2.3: not masqueraded, unless a rule of others is for it",
       RULE_3,
       "masqueraded by POSTROUTING rule 1 of nat (iptables-nft) where -s 10.9.0.0/16 -o eth1: " +
       "-A POSTROUTING -s 10.9.0.0/16 -o eth1 -j MASQUERADE",

@@ -50,7 +50,7 @@ for (const variant of VARIANTS) {
     ]);
   });
 
-  Deno.test(`diff warns of foreign rules that decide first (${variant})`, async () => {
+  Deno.test(`diff warns of rules of others that decide (${variant})`, async () => {
     await using sandbox = await Sandbox.create(variant);
     await sandbox.writeConfig("");
     await sandbox.agent("--once", "--backend=iptables");
@@ -66,13 +66,19 @@ for (const variant of VARIANTS) {
       code: 0,
       stdout: "",
       stderr:
-        "warning: IPv4: nat (iptables): POSTROUTING rule 1 rewrites source addresses before our rules are asked: " +
-        "-A POSTROUTING -s 10.244.0.0/16 -j SNAT --to-source 192.0.2.1\n" +
-        "note: IPv4: nat (iptables): POSTROUTING rule 2 leads to KUBE-POSTROUTING, whose rule 2 masquerades before " +
-        "our rules are asked (only packets that other rules mark): -A POSTROUTING -j KUBE-POSTROUTING; " +
-        "-A KUBE-POSTROUTING -j MASQUERADE\n" +
-        "warning: IPv4: nat (iptables): POSTROUTING rule 4 masquerades what our rules keep: -A POSTROUTING -j MASQUERADE\n",
+        `warning: IPv4: nat (iptables): POSTROUTING rule 1 rewrites source addresses before our rules are ` +
+        `asked: -A POSTROUTING -s 10.244.0.0/16 -j SNAT --to-source 192.0.2.1\n` +
+        `note: IPv4: nat (iptables): POSTROUTING rule 2 leads to KUBE-POSTROUTING, whose rule 2 masquerades before our ` +
+        `rules are asked (only packets that other rules mark): -A POSTROUTING -j KUBE-POSTROUTING; ` +
+        `-A KUBE-POSTROUTING -j MASQUERADE\n` +
+        `warning: IPv4: nat (iptables): POSTROUTING rule 4 masquerades what our rules keep: ` +
+        `-A POSTROUTING -j MASQUERADE\n`,
     });
+    const { stdout } = await sandbox.agent("explain", "--host", "--source=10.9.9.9", "10.1.2.3");
+    assertEquals(
+      stdout.split("\n")[0]!.replace(`-${variant})`, ")"),
+      "10.1.2.3: kept by rule 2, but then masqueraded by POSTROUTING rule 4 of nat (iptables)",
+    );
   });
 
   Deno.test(`render gives what a sync writes, and iptables-restore takes it (${variant})`, async () => {

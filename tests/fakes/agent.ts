@@ -17,6 +17,7 @@ import {
 import type { BackendDecision } from "../../lib/backends/choose.ts";
 import type { Found } from "../../lib/backends/stale.ts";
 import type { IpFamily } from "../../lib/config/ip_address.ts";
+import type { OtherRule } from "../../lib/host/other_rules.ts";
 import type { Ruleset } from "../../lib/rules/ruleset.ts";
 import type {
   Clock,
@@ -270,6 +271,10 @@ export class FakeHost {
   /** Every time that flows were to be forgotten, with the number of rules now and before; the reply. */
   readonly forgettings: string[] = [];
   forgetting: number | Error = 0;
+  /** What is found of others; undefined for an agent that does not look. */
+  others: readonly OtherRule[] | Error | undefined;
+  /** How often it was looked for rules of others. */
+  otherLooks = 0;
   readonly agent: Agent;
 
   constructor(text?: string, families: readonly IpFamily[] = ["IPv4"]) {
@@ -293,6 +298,12 @@ export class FakeHost {
         return this.forgetting instanceof Error
           ? Promise.reject(this.forgetting)
           : Promise.resolve(this.forgetting);
+      },
+      findOthers: () => {
+        this.otherLooks++;
+        return this.others instanceof Error
+          ? Promise.reject(this.others)
+          : Promise.resolve(this.others ?? []);
       },
       configOptions: { enableIpv6: families.includes("IPv6"), allReservedRanges: false },
       masquerade: { randomFully: true, toPorts: [] },
