@@ -182,7 +182,7 @@ class Walker {
           break;
         case "return":
           if (rule.ownNumber !== undefined) this.#add("keep", rule, inner);
-          else if (depth === 0) this.#leave(rule, inner);
+          else if (depth === 0) this.#skip(rule, inner);
           break;
         case "jump":
         case "goto": {
@@ -191,7 +191,7 @@ class Walker {
           leaves ||= exits.leaves;
           if (action.kind === "jump" && (!isSure || exits.returns)) continue;
           // Who is gone to does not return here.
-          if (depth === 0 && exits.returns) this.#leave(rule, inner);
+          if (depth === 0 && exits.returns) this.#skip(rule, inner);
         }
       }
       leaves ||= exits.leaves;
@@ -225,8 +225,13 @@ class Walker {
 
   /** The base chain ends here, where the assumptions hold. */
   #leave(rule: PathRule, assumptions: readonly Assumption[]): void {
-    if (this.#base.hasOurs && !this.#hasMetOurs) this.#add("skip", rule, assumptions);
+    this.#skip(rule, assumptions);
     this.#notLeft.push({ notAll: assumptions });
+  }
+
+  /** Our rules are not asked any more, if they would have been. */
+  #skip(rule: PathRule, assumptions: readonly Assumption[]): void {
+    if (this.#base.hasOurs && !this.#hasMetOurs) this.#add("skip", rule, assumptions);
   }
 
   #mark(change: ((mark: number) => number) | undefined, isSure: boolean): void {

@@ -14,14 +14,14 @@ import {
 import { randomHosts } from "../data/random_hosts.ts";
 
 /** A base chain of what iptables-restore reads, but for changes of marks. */
-function baseChain(text: string): BaseChain {
+function baseChain(text: string, policy: BaseChain["policy"] = "accept"): BaseChain {
   const lines = text.split("\n").filter((line) => !line.includes("--set-xmark") && line !== "@ours");
   const table = parseNatTable(lines.join("\n"));
   const chains = new Map([...table].map(([name, rules]) => [name, rules.map(toPathRule)]));
   return {
     table: "nat",
     priority: 0,
-    policy: "accept",
+    policy,
     rules: chains.get("POSTROUTING") ?? [],
     chains,
     hasOurs: false,
@@ -67,7 +67,10 @@ Deno.test("walkPath() says of a packet of which less is known what it says where
   let [open, all] = [0, 0];
   fc.assert(
     fc.property(randomHosts, packets, fc.subarray([...FIELDS]), (host, packet, fields) => {
-      const path = [baseChain(host.nft!), baseChain(host.legacy ?? "")];
+      const path = [
+        baseChain(host.nft!, host.backend === "nftables" ? "drop" : "accept"),
+        baseChain(host.legacy ?? ""),
+      ];
       const known: PathPacket = Object.fromEntries(fields.map((name) => [name, packet[name]]));
       const [some, whole] = [decisive(path, known, packet), decisive(path, packet, packet)];
       assertEquals([some?.rule.text, some?.from.text], [whole?.rule.text, whole?.from.text]);
