@@ -113,6 +113,31 @@ Deno.test("an nft that is killed is started again, and what changed meanwhile is
   assertEquals(await nftProcesses(sandbox), ["/usr/sbin/nft -f - ", events]);
 });
 
+Deno.test("elements of a long list are not read again and again, and still no change of one is missed", async () => {
+  await using sandbox = await Sandbox.create();
+  const cidrs = Array.from({ length: 1_100 }, (_, index) => `11.${index >> 8}.${index & 255}.0/24`);
+  await sandbox.writeConfig(
+    JSON.stringify({ nonMasqueradeCIDRs: cidrs, cidrLimit: 2_000, resyncInterval: "1s" }),
+  );
+  await using daemon = new Daemon(sandbox, "--backend=nftables", "-v=4");
+  const checks = (from: number) => daemon.lines.slice(from).filter((line) => READY.test(line)).length;
+  await daemon.line(/^IPv4: installed/);
+  await until(() => Promise.resolve(checks(0) >= 4));
+  for (
+    const [act, said] of [["delete", /1 range missing/], [
+      "add",
+      /^IPv4: repaired.* 1 range too many/,
+    ]] as const
+  ) {
+    const from = daemon.lines.length;
+    const element = act === "add" ? "12.0.0.0/24" : "11.1.1.0/24";
+    await sandbox.sh(`nft ${act} element ip ip-masq-agent nonMasqueradeCIDRs "{ ${element} }"`);
+    await daemon.line(said, { from });
+    assert(checks(from) <= 2, daemon.lines.slice(from).join("\n"));
+    await until(() => Promise.resolve(checks(from) >= 3));
+  }
+});
+
 for (const signal of ["SIGKILL", "SIGTERM"] as const) {
   Deno.test(`no nft outlives an agent that ends by ${signal}, also where nobody changes a rule`, async () => {
     await using sandbox = await Sandbox.create();

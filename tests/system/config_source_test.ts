@@ -252,7 +252,7 @@ Deno.test("FileConfigSource reads a file to its end whose size is not what the f
   // Of this one it says 0.
   const path = "/proc/version";
   const reading = await new FileConfigSource(path, 1_000).read();
-  assertEquals(reading, { files: [{ name: path, bytes: await Deno.readFile(path) }] });
+  assertEquals("files" in reading && reading.files[0]?.bytes, await Deno.readFile(path));
   const cut = await new FileConfigSource(path, 9).read();
   assertEquals("files" in cut && cut.files[0]?.bytes.length, 10);
 });
