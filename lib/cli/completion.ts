@@ -125,7 +125,7 @@ fi
 }
 
 function fish({ agent, commands }: Contexts): string {
-  const fishQuote = (text: string) => `'${text.replace(/[\\\\']/g, "\\\\$&")}'`;
+  const fishQuote = (text: string) => `'${text.replace(/[\\']/g, "\\$&")}'`;
   const add = (condition: string, ...rest: readonly string[]) =>
     `complete -c ip-masq-agent -n ${fishQuote(condition)} ${rest.join(" ")}\n`;
   const flag = ({ name, alias, type, values, help }: FlagDefinition) => [

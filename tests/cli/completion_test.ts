@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { COMMANDS } from "../../lib/cli/command_definitions.ts";
 import { SHELLS } from "../../lib/cli/completion.ts";
 import { FLAGS } from "../../lib/cli/flag_definitions.ts";
@@ -27,4 +27,10 @@ Deno.test("completion refuses what is no shell, and says which there are", async
     assertEquals([code, out], [2, ""]);
     assertStringIncludes(error, "write one of bash, zsh, fish");
   }
+});
+
+Deno.test("an apostrophe in a help text stays inside of fish's quotes", async () => {
+  const { out } = await runOn({}, "completion", "fish");
+  assertStringIncludes(out, "-d 'Tells whether this node\\'s rules");
+  assert(!out.includes("\\\\'"), out);
 });
