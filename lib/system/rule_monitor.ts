@@ -18,9 +18,10 @@ const BLOCK_MS = 20;
 /**
  * A transaction that changes nothing, which is an event. An nft that waits for the end of its input runs it when this
  * program is gone, however it ended: the nft that prints events finds nobody to read them then, and ends. By itself it
- * would not notice before somebody changes a rule.
+ * would not notice before somebody changes a rule. Many events, for a program that ends closes its files one by one:
+ * the first ones may still find it reading.
  */
-const LAST_WORD = "add table ip ip-masq-agent-ended\ndelete table ip ip-masq-agent-ended\n";
+const LAST_WORD = "add table ip ip-masq-agent-ended\ndelete table ip ip-masq-agent-ended\n".repeat(200);
 
 /** Runs nft as long as its events are asked for. */
 export class NftMonitor implements RuleMonitor {
@@ -35,6 +36,8 @@ export class NftMonitor implements RuleMonitor {
     const end = () => children.forEach(kill);
     stop.addEventListener("abort", end);
     try {
+      const events = this.#runner.spawn("nft", [script], { stdin: "null", stdout: "piped", stderr: "null" });
+      children.push(events);
       const guard = this.#runner.spawn("nft", ["-f", "-"], {
         stdin: "piped",
         stdout: "null",
@@ -43,8 +46,6 @@ export class NftMonitor implements RuleMonitor {
       children.push(guard);
       const input = guard.stdin.getWriter();
       await input.write(new TextEncoder().encode(LAST_WORD));
-      const events = this.#runner.spawn("nft", [script], { stdin: "null", stdout: "piped", stderr: "null" });
-      children.push(events);
       if (stop.aborted) end();
       void guard.status.then(end);
       await read(events.stdout, onText);
