@@ -1,5 +1,6 @@
 /** Keeps the last good config, and says when what is there now is another one, or bad. */
 import { applyDefaults, type ConfigOptions, formatConfig, type MasqConfig } from "../config/config.ts";
+import { fnv1a } from "../config/fnv1a.ts";
 import type { LoadedConfig } from "../config/load_config.ts";
 import { ConfigError, formatProblem } from "../config/problem.ts";
 import type { Clock, ConfigFile, ConfigReading, ConfigSource, Logger } from "../ports.ts";
@@ -172,11 +173,4 @@ function areSameBytes(bytes: Uint8Array, others: Uint8Array): boolean {
   if (bytes.length !== others.length) return false;
   for (let at = 0; at < bytes.length; at++) if (bytes[at] !== others[at]) return false;
   return true;
-}
-
-/** The 32-bit FNV-1a hash, to tell configs apart on a dashboard; it protects nothing. */
-function fnv1a(text: string): string {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
-  return (hash >>> 0).toString(16).padStart(8, "0");
 }

@@ -6,6 +6,7 @@
  */
 import type { ChainName } from "../../config/chain_name.ts";
 import { type Cidr, commonPrefix, hasBit } from "../../config/cidr.ts";
+import { fnv1a } from "../../config/fnv1a.ts";
 import { OWN_RULE_COMMENT, type Ruleset } from "../../rules/ruleset.ts";
 import { type ChainRule, expandRuleset } from "./chain_rule.ts";
 
@@ -33,10 +34,7 @@ const TREE_COMMENT = "ip-masq-agent: destinations are in sub-chains";
 
 /** The beginning of the names of sub-chains: no `--masq-chain` has a slash. With 7 more characters it is 28 at most. */
 export function subChainPrefix(chainName: ChainName): string {
-  if (chainName.length <= 21) return `${chainName}/`;
-  let hash = 0x811c9dc5;
-  for (const character of chainName) hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193) >>> 0;
-  return `${chainName.slice(0, 12)}/${hash.toString(16).padStart(8, "0")}/`;
+  return chainName.length <= 21 ? `${chainName}/` : `${chainName.slice(0, 12)}/${fnv1a(chainName)}/`;
 }
 
 /** Whether a chain is a sub-chain of the one of that name. */
