@@ -8,6 +8,7 @@
 import { fromFileUrl } from "@std/path";
 import type { IpFamily } from "../lib/config/ip_address.ts";
 import { RESTORE_ARGS } from "../lib/backends/iptables/restore_command.ts";
+import { NFT_FAMILY } from "../lib/backends/nftables/nft_family.ts";
 import { installText, IPTABLES_CASES, type IptablesCase, requestText } from "../tests/data/iptables_cases.ts";
 import { createText, fillIn, NFT_CASES, type NftCase } from "../tests/data/nft_cases.ts";
 import { type Recording, type Recordings, toRecording } from "../tests/data/recording.ts";
@@ -16,7 +17,6 @@ import { Sandbox, type Variant, VARIANTS } from "../tests/sandbox/sandbox.ts";
 
 const DATA = fromFileUrl(new URL("../tests/data", import.meta.url));
 const FAMILIES: readonly IpFamily[] = ["IPv4", "IPv6"];
-const NFT_FAMILY = { IPv4: "ip", IPv6: "ip6" };
 const NEWEST: Suite = SUITES.at(-1)!;
 
 function say(text: string): void {

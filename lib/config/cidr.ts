@@ -104,6 +104,12 @@ export function hasBit({ family, address }: Cidr, bit: number): boolean {
   return (address >> BigInt(ADDRESS_BITS[family] - 1 - bit) & 1n) === 1n;
 }
 
+/** Addresses that are a host's own on every host: RFC 1122, section 3.2.1.3, and RFC 4291, section 2.5.3. */
+export const LOOPBACK: Readonly<Record<IpFamily, Cidr>> = {
+  IPv4: parseCidr("127.0.0.0/8"),
+  IPv6: parseCidr("::1/128"),
+};
+
 /** Destinations on the node's own link, which routers never forward: RFC 3927, and RFC 4291 section 2.5.6. */
 export const LINK_LOCAL: Readonly<Record<IpFamily, Cidr>> = {
   IPv4: parseCidr("169.254.0.0/16"),

@@ -1,5 +1,6 @@
 /** What rules ask of packets, whichever tool wrote them. */
-import { type Cidr, cidrContainsAddress, parseCidr } from "../config/cidr.ts";
+import { PROTOCOL_NAMES } from "../backends/nftables/nft_family.ts";
+import { cidrContainsAddress, LOOPBACK } from "../config/cidr.ts";
 import type { IpAddress } from "../config/ip_address.ts";
 import { PORT_PROTOCOLS } from "../config/rule_entry.ts";
 import type { Condition, PathPacket } from "./path.ts";
@@ -7,10 +8,8 @@ import type { Condition, PathPacket } from "./path.ts";
 /** A value of a packet: numbers and addresses as bigint. Undefined where it is not known. */
 export type Field = (packet: PathPacket) => bigint | string | undefined;
 
-/** Addresses that are the host's own on every host. Of others a packet that leaves is not to one, and may be from one. */
-const LOOPBACK: readonly Cidr[] = [parseCidr("127.0.0.0/8"), parseCidr("::1/128")];
-
-const isLoopback = (address: IpAddress) => LOOPBACK.some((cidr) => cidrContainsAddress(cidr, address));
+/** Of the host's other addresses a packet that leaves is not to one, and may be from one. */
+const isLoopback = (address: IpAddress) => cidrContainsAddress(LOOPBACK[address.family], address);
 
 /** The values of a packet that we know about. */
 export const FIELDS = {
@@ -70,19 +69,9 @@ export function inRanges(ranges: readonly ValueRange[]): (value: bigint | string
     ranges.some(({ first, last }) => typeof value === "bigint" && first <= value && value <= last);
 }
 
-/** Protocols as packets have them, by the names and numbers that tools print. */
-const PROTOCOLS: Readonly<Record<string, string>> = {
-  "1": "icmp",
-  "6": "tcp",
-  "17": "udp",
-  "58": "icmpv6",
-  "ipv6-icmp": "icmpv6",
-  "132": "sctp",
-};
-
 /** Matches a protocol. Of those that have other names beside we can't always tell whether they are the same. */
 export function isProtocol(printed: string): (value: bigint | string) => boolean | undefined {
-  const name = PROTOCOLS[printed] ?? printed;
-  const isKnown = (it: unknown) => Object.values(PROTOCOLS).some((known) => known === it);
+  const name = PROTOCOL_NAMES[printed] ?? printed;
+  const isKnown = (it: unknown) => Object.values(PROTOCOL_NAMES).some((known) => known === it);
   return (value) => value === name ? true : isKnown(name) || isKnown(value) ? false : undefined;
 }

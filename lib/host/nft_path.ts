@@ -1,6 +1,6 @@
 /** Rules of native nft tables -> rules of a path. The format is that of libnftables-json(5). */
 import { lastOfPrefix } from "../backends/nftables/ranges.ts";
-import { NFT_FAMILY } from "../backends/nftables/nft_table.ts";
+import { NFT_FAMILY } from "../backends/nftables/nft_family.ts";
 import { ADDRESS_BITS, type IpFamily, parseIpAddress } from "../config/ip_address.ts";
 import {
   condition,

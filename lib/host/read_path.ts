@@ -10,7 +10,8 @@ import {
   restoreFailure,
 } from "../backends/iptables/restore_command.ts";
 import { mentionsLegacyTables } from "../backends/iptables/version.ts";
-import { NFT_FAMILY, TABLE_NAME } from "../backends/nftables/nft_table.ts";
+import { NFT_FAMILY } from "../backends/nftables/nft_family.ts";
+import { TABLE_NAME } from "../backends/nftables/nft_table.ts";
 import { askVariant } from "../backends/stale.ts";
 import type { ChainName } from "../config/chain_name.ts";
 import type { IpFamily } from "../config/ip_address.ts";

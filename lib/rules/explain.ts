@@ -1,6 +1,5 @@
 /** Why a packet is masqueraded or not. */
-import { type Cidr, cidrContainsAddress, parseCidr } from "../config/cidr.ts";
-import type { IpFamily } from "../config/ip_address.ts";
+import { cidrContainsAddress, LOOPBACK } from "../config/cidr.ts";
 import { decide, type MatchName, openConditions, type Packet } from "./decide.ts";
 import type { Rule, Ruleset, Target } from "./ruleset.ts";
 
@@ -34,14 +33,9 @@ export interface Explanation {
   readonly shadowed: readonly Rule[];
 }
 
-/** Addresses that are the node's own on every node. Others of its own can't be known without the kernel. */
-const LOOPBACK: Readonly<Record<IpFamily, Cidr>> = {
-  IPv4: parseCidr("127.0.0.0/8"),
-  IPv6: parseCidr("::1/128"),
-};
-
 /** Explains what happens to a packet, of which only the destination must be known. */
 export function explainPacket(ruleset: Ruleset, packet: Packet): Explanation {
+  // Other addresses of its own can't be known without the kernel.
   if (cidrContainsAddress(LOOPBACK[ruleset.family], packet.destination)) {
     return { target: "RETURN", reason: "local", exceptions: [], shadowed: [] };
   }

@@ -12,6 +12,7 @@ import {
   type Plan,
   type SyncResult,
 } from "../backend.ts";
+import { NFT_FAMILY } from "../nftables/nft_family.ts";
 import { makeRuleEvents, type RuleEvents } from "../rule_events.ts";
 import { formatChainRule } from "./chain_rule.ts";
 import { buildChains, subChainPrefix } from "./chain_tree.ts";
@@ -84,7 +85,7 @@ export class IptablesBackend implements Backend {
   /** What is called iptables may be legacy: then nft finds no such chain, and ends. */
   get events(): RuleEvents | undefined {
     if (this.name === "iptables-legacy") return undefined;
-    const table = `${this.family === "IPv4" ? "ip" : "ip6"} nat`;
+    const table = `${NFT_FAMILY[this.family]} nat`;
     const chains = [this.#chainName, `${subChainPrefix(this.#chainName)}\\w+`].join("|").replaceAll(
       ".",
       "\\.",

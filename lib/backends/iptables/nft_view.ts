@@ -7,7 +7,7 @@ import type { IpFamily } from "../../config/ip_address.ts";
 import { CommandKilledError, type CommandRunner } from "../../ports.ts";
 import { type BackendError, makePlan, type Plan } from "../backend.ts";
 import { isSubChain } from "./chain_tree.ts";
-import { NFT_FAMILY } from "../nftables/nft_table.ts";
+import { NFT_FAMILY } from "../nftables/nft_family.ts";
 import { nftFailure } from "../nftables/nft_failure.ts";
 
 /**

@@ -120,11 +120,13 @@ function compareRules(
     const wrong = ours.filter(({ expr, comment }, index) =>
       here[index]?.comment !== comment || here[index]?.expr !== canonicalExpr(expr)
     ).length;
-    spelling.push(...here.map((rule) =>
-      rule.expr
-    ));
+    for (const { expr } of here) {
+      spelling.push(expr);
+    }
     sameComments &&= here.length === ours.length &&
-      ours.every(({ comment }, index) => here[index]!.comment === comment);
+      ours.every(({ comment }, index) =>
+        here[index]!.comment === comment
+      );
     if (here.length === 0) details.push(`chain ${chain} is empty`);
     else if (here.length !== ours.length) {
       details.push(`chain ${chain} has ${plural(here.length, "rule")} instead of ${ours.length}`);

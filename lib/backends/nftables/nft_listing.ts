@@ -1,6 +1,7 @@
 /** What `nft -j list table` prints -> data. The format is that of libnftables-json(5). */
 import { ADDRESS_BITS, type IpFamily } from "../../config/ip_address.ts";
-import { type AddressField, NFT_FAMILY, type NftTable } from "./nft_table.ts";
+import { NFT_FAMILY, PROTOCOL_NAMES } from "./nft_family.ts";
+import type { AddressField, NftTable } from "./nft_table.ts";
 import type { Verdict } from "../../rules/ruleset.ts";
 import { describeElement, describeRule } from "./nft_text.ts";
 import { formatRange, parseRange } from "./ranges.ts";
@@ -161,15 +162,6 @@ function nameProtocols(right: unknown): unknown {
   if (Array.isArray(set)) return { set: set.map(nameProtocols) };
   return PROTOCOL_NAMES[String(right)] ?? right;
 }
-
-const PROTOCOL_NAMES: Readonly<Record<string, string>> = {
-  "1": "icmp",
-  "6": "tcp",
-  "17": "udp",
-  "58": "icmpv6",
-  "ipv6-icmp": "icmpv6",
-  "132": "sctp",
-};
 
 /** The actual table, one command a line as in {@linkcode describeTable}; a rule that isn't ours is shown in JSON. */
 export function describeActual(

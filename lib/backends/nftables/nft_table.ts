@@ -6,13 +6,11 @@ import { type InterfacePattern, wildcardStart } from "../../config/interface_nam
 import { formatSourceAddress, type SourceAddress } from "../../config/source_address.ts";
 import { PORT_PROTOCOLS, type Protocol } from "../../config/rule_entry.ts";
 import type { MasqueradeOptions, Match, Rule, Ruleset, SnatTarget } from "../../rules/ruleset.ts";
+import { NFT_FAMILY } from "./nft_family.ts";
 import { formatRange } from "./ranges.ts";
 
 /** The name of our tables; one each in the families `ip` and `ip6`. */
 export const TABLE_NAME = "ip-masq-agent";
-
-/** How nft calls the families. */
-export const NFT_FAMILY = { IPv4: "ip", IPv6: "ip6" } as const satisfies Record<IpFamily, string>;
 
 /** Our chains: the base chain decides, the other one translates. */
 export const CHAINS = { base: "postrouting", translate: "translate" } as const;

@@ -2,7 +2,8 @@
  * What standard input of `nft -f -` has to say, in words that nft 0.9.8 knows: comments of tables, sets and counters came
  * later, so these are comments of the text, and none is between elements, where only later versions take it.
  */
-import { type AddressSet, CHAINS, NFT_FAMILY, type NftTable, TABLE_NAME } from "./nft_table.ts";
+import { NFT_FAMILY } from "./nft_family.ts";
+import { type AddressSet, CHAINS, type NftTable, TABLE_NAME } from "./nft_table.ts";
 
 /** How the actual table becomes the desired one. */
 export type TableChange =

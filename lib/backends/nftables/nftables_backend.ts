@@ -13,16 +13,10 @@ import {
 } from "../backend.ts";
 import { makeRuleEvents, type RuleEvents } from "../rule_events.ts";
 import { compareTable } from "./compare.ts";
+import { NFT_FAMILY } from "./nft_family.ts";
 import { nftFailure } from "./nft_failure.ts";
 import { type ActualTable, describeActual, parseNftListing } from "./nft_listing.ts";
-import {
-  buildNftTable,
-  CHAINS,
-  NFT_FAMILY,
-  type NftTable,
-  OWN_RULE_PREFIX,
-  TABLE_NAME,
-} from "./nft_table.ts";
+import { buildNftTable, CHAINS, type NftTable, OWN_RULE_PREFIX, TABLE_NAME } from "./nft_table.ts";
 import { describeTable, formatChange, formatRemoval } from "./nft_text.ts";
 
 /** Elements of sets up to which nft is to know all of them, of which each takes 1.3 KB while it follows events. */
