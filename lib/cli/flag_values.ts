@@ -1,4 +1,5 @@
 /** The values of flags, given or by default, in the types that they stand for. */
+import { type BackendChoice, parseBackendChoice } from "../backends/backend_name.ts";
 import { type ChainName, parseChainName } from "../config/chain_name.ts";
 import { nearest } from "../config/nearest.ts";
 import { hasControlCharacters } from "../config/printable.ts";
@@ -94,6 +95,15 @@ export function readRuleOptions(
     randomFully: flags.boolean("random-fully"),
     toPorts: flags.parsed("to-ports", parsePortRanges),
   };
+}
+
+/**
+ * Reads the flags of a command that looks into the kernel.
+ *
+ * @throws {UsageError} One of them has a bad value.
+ */
+export function readBackendOptions(flags: FlagValues): RuleOptions & { readonly backend: BackendChoice } {
+  return { ...readRuleOptions(flags), backend: flags.parsed("backend", parseBackendChoice) };
 }
 
 /**

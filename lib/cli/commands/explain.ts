@@ -1,6 +1,5 @@
 /** `ip-masq-agent explain`. */
 import { readConfig } from "../../agent/read_config.ts";
-import { parseBackendChoice } from "../../backends/backend_name.ts";
 import { type MasqConfig, OUTBOUND_KEY } from "../../config/config.ts";
 import { formatIpAddress, type IpAddress, type IpFamily } from "../../config/ip_address.ts";
 import { formatPortRanges, type PortRange } from "../../config/port_range.ts";
@@ -30,7 +29,7 @@ import {
   parsePort,
   parseProtocol,
 } from "../destinations.ts";
-import { type FlagValues, readRuleOptions } from "../flag_values.ts";
+import { type FlagValues, readBackendOptions } from "../flag_values.ts";
 import { UsageError } from "../go_flags.ts";
 import {
   describeFallback,
@@ -57,7 +56,7 @@ interface Answer {
 /** Explains every address in the order of the command line. */
 export async function explain(flags: FlagValues, system: System): Promise<number> {
   const format = flags.choice("output", ["text", "json"]);
-  const options = { ...readRuleOptions(flags), backend: flags.parsed("backend", parseBackendChoice) };
+  const options = readBackendOptions(flags);
   const destinations = parseDestinations(flags.words);
   const details: Details = {
     ...(flags.text("source") === "node"

@@ -1,9 +1,7 @@
 /** `ip-masq-agent status`. */
 import { loadReading } from "../../agent/read_config.ts";
-import type { CountedRule } from "../../backends/backend.ts";
 import { findStaleBeside } from "../../backends/stale.ts";
-import { parseBackendChoice } from "../../backends/backend_name.ts";
-import { BackendError, type Drift } from "../../backends/backend.ts";
+import { BackendError, type CountedRule, type Drift } from "../../backends/backend.ts";
 import type { BackendDecision } from "../../backends/choose.ts";
 import { createBackend } from "../../backends/create_backend.ts";
 import type { IpFamily } from "../../config/ip_address.ts";
@@ -14,7 +12,7 @@ import { CommandError, type ConfigFile } from "../../ports.ts";
 import { buildRuleset, type Ruleset } from "../../rules/ruleset.ts";
 import { type BackendOptions, decideBackend, familiesOf } from "../backends.ts";
 import { commandSource } from "../command_source.ts";
-import { type FlagValues, readRuleOptions } from "../flag_values.ts";
+import { type FlagValues, readBackendOptions } from "../flag_values.ts";
 import { EXIT, type System } from "../system.ts";
 import { formatTable } from "../text_table.ts";
 
@@ -61,7 +59,7 @@ const MOST_SAID = 500;
 /** 0 the rules of every family are as the config wants them, 1 they are not, or can't be read. */
 export async function status(flags: FlagValues, system: System): Promise<number> {
   const format = flags.choice("output", ["text", "json"]);
-  const options = { ...readRuleOptions(flags), backend: flags.parsed("backend", parseBackendChoice) };
+  const options = readBackendOptions(flags);
   const agent = await askAgent(system);
   const source = commandSource(system, options.configPaths, { saysPath: false });
   const reading = await source.read();
