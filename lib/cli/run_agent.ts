@@ -30,13 +30,12 @@ export async function runAgent(options: AgentOptions, system: System): Promise<n
     logger.verbose(2, () => `--${flag} has no meaning here and is ignored`);
   }
   const abandon = new AbortController();
-  const runner: CommandRunner = {
-    run: (command) => system.runner.run({ ...command, signal: abandon.signal }),
-  };
+  const endedBy = (signal: AbortSignal): CommandRunner => ({
+    run: (command) => system.runner.run({ ...command, signal }),
+  });
+  const runner = endedBy(abandon.signal);
   // A stop does not wait for a look at the rules of others.
-  const idleRunner: CommandRunner = {
-    run: (command) => system.runner.run({ ...command, signal: system.stop }),
-  };
+  const idleRunner = endedBy(system.stop);
   const { chainName, configPaths } = options;
   const source = createSource(system, configPaths);
   const agent = new Agent({
