@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Daemon } from "../sandbox/daemon.ts";
 import { ADDRESSES, DESTINATIONS, Network } from "../sandbox/network.ts";
+import { forEachNft, nftProcesses } from "../sandbox/nft_processes.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
 
 /** The interval is a minute: within 5 s is by an event, also where the machine is busy. */
@@ -25,15 +26,6 @@ const DISASTERS = {
     "table deleted": "nft delete table ip ip-masq-agent; nft delete table ip6 ip-masq-agent",
   },
 };
-
-/** The nft processes in the sandbox. */
-async function nftProcesses(sandbox: Sandbox): Promise<string[]> {
-  const output = await sandbox.sh(
-    'for pid in $(pgrep -x nft); do [ "$(readlink /proc/$pid/ns/net)" != "$(readlink /proc/self/ns/net)" ] || ' +
-      'tr "\\0" " " </proc/$pid/cmdline && echo; done',
-  );
-  return output.split("\n").filter((line) => line !== "").sort();
-}
 
 async function until(isSo: () => Promise<boolean>): Promise<void> {
   const end = performance.now() + 20_000;
@@ -104,10 +96,7 @@ Deno.test("an nft that is killed is started again, and what changed meanwhile is
   await daemon.line(READY);
   const events = "/usr/sbin/nft monitor; list chain ip nat POSTROUTING ";
   assertEquals(await nftProcesses(sandbox), ["/usr/sbin/nft -f - ", events]);
-  await sandbox.sh(
-    'for pid in $(pgrep -x nft); do [ "$(readlink /proc/$pid/ns/net)" != "$(readlink /proc/self/ns/net)" ] || ' +
-      "kill -9 $pid || true; done; iptables -t nat -F IP-MASQ-AGENT",
-  );
+  await sandbox.sh(`${forEachNft("kill -9 ${folder#/proc/}")}; iptables -t nat -F IP-MASQ-AGENT`);
   await daemon.line(/^IPv4: changes by others .*: nft 'monitor.*' ended with exit code 137/);
   await daemon.line(/^IPv4: repaired/, { milliseconds: 20_000 });
   assertEquals(await nftProcesses(sandbox), ["/usr/sbin/nft -f - ", events]);
